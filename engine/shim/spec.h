@@ -1,0 +1,79 @@
+#pragma once
+
+#include <sys/resource.h>
+#include <sys/types.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "engine/process/error.h"
+
+namespace cancelable {
+
+// A small integer, growing, never used twice. 0 is no operation.
+using OperationId = std::uint64_t;
+
+// A point of the wall clock, as records and people need it. What is measured goes by the monotonic clock.
+using WallTime = std::chrono::sys_time<std::chrono::microseconds>;
+
+// What becomes of the rest of the tree once the command itself has exited.
+enum class Orphans : std::uint8_t {
+    kill = 0,   // it is ended as a cancelation would end it: nothing outlives its operation
+    wait = 1,   // the operation goes on until the last of them has ended by itself
+    leave = 2,  // they run on, under a shim that only reaps them; the operation is over
+};
+
+using Tags = std::vector<std::pair<std::string, std::string>>;  // sorted by key, each key once
+
+// What was asked for when an operation was accepted. Never changes afterwards.
+struct OperationSpec {
+    OperationId id = 0;
+    std::string name;
+    std::vector<std::string> command;  // argv; bytes, not necessarily UTF-8
+    std::string cwd;                   // for people to read; the command starts in the descriptor that was passed
+    Tags tags;
+    OperationId parent = 0;
+    bool detached = false;
+    std::chrono::milliseconds timeout{0};  // 0: none
+    std::chrono::milliseconds grace{10'000};
+    int signal = SIGTERM;  // the polite one
+    Orphans orphans = Orphans::kill;
+    std::string log;  // path, or empty where nothing is logged
+    std::string key;  // chosen by the client, so that it finds its operation again after a lost connection
+    WallTime created_at{};
+};
+
+struct ResourceLimit {
+    int resource = 0;  // RLIMIT_…
+    rlim_t soft = RLIM_INFINITY;
+    rlim_t hard = RLIM_INFINITY;
+};
+
+// How the command is to find the world: what it would have inherited, had the caller's shell started it.
+struct LaunchSettings {
+    std::vector<std::string> environment;  // KEY=VALUE
+    mode_t umask = 022;
+    int nice = 0;
+    std::vector<ResourceLimit> limits;
+    unsigned closed_stdio = 0;  // bit n: the caller had descriptor n closed, so the command gets it closed
+};
+
+// The two above as the one blob that a shim is started with. The shim keeps it in a sealed memfd, which it hands to
+// the supervisor that adopts it: environments are thus never on disk.
+std::vector<std::byte> encode(const OperationSpec& spec, const LaunchSettings& launch);
+
+struct DecodedSpec {
+    OperationSpec spec;
+    LaunchSettings launch;
+};
+
+Result<DecodedSpec> decode_spec(std::span<const std::byte> blob);
+
+}  // namespace cancelable
