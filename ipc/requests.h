@@ -1,0 +1,96 @@
+// The parameters of the methods, as C++ and as JSON. Client and server share them, so that neither can
+// misspell a name. share/doc/protocol.md says what each means.
+//
+// Encoding is lossless: bytes that are not UTF-8 travel as {"base64": "…"}. Decoding refuses what it does not
+// know, with one sentence that names the parameter; it takes strings out of the JSON that it is given.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/process/error.h"
+#include "engine/selector.h"
+#include "engine/shim/spec.h"
+#include "engine/supervisor.h"
+
+namespace cancelable::ipc {
+
+// operation.run
+struct RunParams {
+    std::vector<std::string>
+        descriptors;     // stdin, stdout, stderr, cwd, lifeline: those that are passed, in order
+    OperationSpec spec;  // its id, log and created_at are the supervisor's and are not sent
+    LaunchSettings launch;
+    bool log = false;    // stdout and stderr, where not passed, go to the operation's log
+    bool watch = false;  // an `operation.ended` notification is wanted
+};
+nlohmann::json encode(const RunParams& params);
+Result<RunParams> decode_run(nlohmann::json params);
+
+// operation.list
+struct ListParams {
+    Selector selector;
+    bool all = false;                    // ended ones too
+    std::optional<std::size_t> limit;    // the last so many
+    std::optional<std::uint64_t> after;  // answer once the revision is greater
+    std::optional<std::string> key;      // the operation that was run with this key
+};
+nlohmann::json encode(const ListParams& params);
+Result<ListParams> decode_list(nlohmann::json params);
+
+// operation.cancel. Who asks is taken from the connection, and not sent.
+struct CancelParams {
+    Selector selector;
+    CancelRequest request;
+    bool wait = true;  // answer when all are gone, or cannot be ended
+    bool dry_run = false;
+};
+nlohmann::json encode(const CancelParams& params);
+Result<CancelParams> decode_cancel(nlohmann::json params);
+
+// operation.wait
+struct WaitParams {
+    Selector selector;
+    bool any = false;  // one is enough
+    std::optional<std::chrono::milliseconds> timeout;
+};
+nlohmann::json encode(const WaitParams& params);
+Result<WaitParams> decode_wait(nlohmann::json params);
+
+// operation.signal
+struct SignalParams {
+    OperationId id = 0;
+    int signal = 0;
+};
+nlohmann::json encode(const SignalParams& params);
+Result<SignalParams> decode_signal(nlohmann::json params);
+
+// operation.show
+struct ShowParams {
+    OperationId id = 0;
+};
+nlohmann::json encode(const ShowParams& params);
+Result<ShowParams> decode_show(nlohmann::json params);
+
+// operation.current
+struct CurrentParams {
+    OperationId operation_id = 0;  // as the caller finds it in CANCELABLE_OPERATION_ID; 0: in none
+};
+nlohmann::json encode(const CurrentParams& params);
+Result<CurrentParams> decode_current(nlohmann::json params);
+
+// supervisor.stop
+struct StopParams {
+    enum class Mode : std::uint8_t { refuse, cancel, keep } mode = Mode::refuse;
+};
+nlohmann::json encode(const StopParams& params);
+Result<StopParams> decode_stop(nlohmann::json params);
+
+// The methods that take nothing.
+Result<> decode_nothing(nlohmann::json params);
+
+}  // namespace cancelable::ipc

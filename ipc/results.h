@@ -1,0 +1,39 @@
+// Results as JSON, field for field as the command line's --json prints them.
+//
+// What is shown need not be what was given: bytes that are not UTF-8 appear as U+FFFD, so encoding cannot
+// fail.
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+
+#include "engine/operation.h"
+#include "engine/process/error.h"
+#include "engine/registry.h"
+
+namespace cancelable::ipc {
+
+// `now` is for the duration of an operation that has not ended.
+nlohmann::json encode_operation(const Operation& operation, WallTime now);
+
+// The way back, for clients. A live operation's `duration` is set here, as it was when the supervisor
+// answered. Fields that are unknown are passed over, so that an older client reads a newer supervisor.
+Result<Operation> decode_operation(const nlohmann::json& json);
+
+// The `supervisor` part of the statistics, and supervisor.status.
+struct SupervisorInfo {
+    pid_t pid = 0;
+    std::string version;
+    int protocol = 0;
+    double uptime_seconds = 0;
+    std::string socket;
+    std::uint64_t rss_bytes = 0;
+};
+
+nlohmann::json encode_info(const SupervisorInfo& info);
+nlohmann::json encode_statistics(const Statistics& statistics, const SupervisorInfo& info);
+
+}  // namespace cancelable::ipc
