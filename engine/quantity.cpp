@@ -55,6 +55,13 @@ std::optional<Split> split(std::string_view text) noexcept {
     return Split{number, text.substr(digits)};
 }
 
+// Rounded up, but for what is only the noise of binary fractions: 1.1s is 1100 ms, though 1.1 * 1000 is a
+// hair more.
+double whole(double value) noexcept {
+    const double up = std::ceil(value * (1 - 4e-16));
+    return value > 0 && up < 1 ? 1 : up;
+}
+
 std::string shown(std::string_view text) {
     // What was typed is repeated in the sentence, but not its control characters, and not a novel.
     std::string out = "\"";
@@ -77,7 +84,7 @@ Result<milliseconds> parse_duration(std::string_view text) {
     if (parts) {
         for (const Unit& unit : kDurationUnits) {
             if (parts->unit != unit.name) continue;
-            const double count = std::ceil(parts->number * unit.factor);
+            const double count = whole(parts->number * unit.factor);
             if (count > static_cast<double>(kLongest.count()))
                 return failure(ErrorCode::usage,
                                shown(text) + " is too long: a duration is at most 100 years");
@@ -108,7 +115,7 @@ Result<std::uint64_t> parse_size(std::string_view text) {
         if (unit.size() == 2 && unit[0] != 'b' && unit[1] == 'b') unit.resize(1);
         for (const Unit& known : kSizeUnits) {
             if (unit != known.name) continue;
-            const double bytes = std::ceil(parts->number * known.factor);
+            const double bytes = whole(parts->number * known.factor);
             if (bytes >= 0x1p63)
                 return failure(ErrorCode::usage, shown(text) + " is too much: a size is less than 8 EiB");
             return static_cast<std::uint64_t>(bytes);

@@ -17,6 +17,8 @@ TEST_CASE("durations are read in every unit, and a bare number is seconds") {
     CHECK(parse_duration("0") == 0ms);
     CHECK(parse_duration(".5") == 500ms);
     CHECK(parse_duration("2.") == 2s);
+    CHECK(parse_duration("1.1s") == 1100ms);
+    CHECK(parse_duration("0.07h") == 252s);
 }
 
 TEST_CASE("a duration below a millisecond is not taken for none") {
