@@ -6,8 +6,8 @@
 //   paused          x                 x           x         x        x         x       x
 //   cancelling                                              .        x         x       x
 //
-// The five on the right are ends: nothing leaves them. A cancelation that was accepted decides the end, whatever the
-// command's exit status turns out to be, so `cancelling` never becomes `completed` or `failed`.
+// The five on the right are ends: nothing leaves them. A cancelation that was accepted decides the end,
+// whatever the command's exit status turns out to be, so `cancelling` never becomes `completed` or `failed`.
 #pragma once
 
 #include <sys/types.h>
@@ -38,7 +38,7 @@ enum class Status : std::uint8_t {
     lost,
 };
 
-inline constexpr std::array kAllStatuses{Status::pending,   Status::running,   Status::paused,
+inline constexpr std::array kAllStatuses{Status::pending,    Status::running,   Status::paused,
                                          Status::cancelling, Status::completed, Status::failed,
                                          Status::cancelled,  Status::timeout,   Status::lost};
 
@@ -46,7 +46,9 @@ std::string_view to_string(Status status) noexcept;
 std::optional<Status> parse_status(std::string_view name) noexcept;
 
 // An ended operation never changes again.
-constexpr bool is_ended(Status status) noexcept { return status >= Status::completed; }
+constexpr bool is_ended(Status status) noexcept {
+    return status >= Status::completed;
+}
 
 // The table above. A step from a state to itself is none.
 bool may_become(Status from, Status to) noexcept;
@@ -91,7 +93,8 @@ struct Usage {
     std::uint64_t max_rss_bytes = 0;
 };
 
-// One operation's record. A published record is immutable (see Snapshot); what never changes is shared by its copies.
+// One operation's record. A published record is immutable (see Snapshot); what never changes is shared by its
+// copies.
 struct Operation {
     std::shared_ptr<const OperationSpec> spec;
     Status status = Status::pending;
