@@ -8,8 +8,8 @@
 namespace cancelable {
 namespace {
 
-// The memory of a handle goes in its close callback and nowhere else: until then libuv may still look at it, and a
-// callback that destroyed its own handle is still running in it.
+// The memory of a handle goes in its close callback and nowhere else: until then libuv may still look at it,
+// and a callback that destroyed its own handle is still running in it.
 template <class State>
 void close_and_delete(State* state) noexcept {
     uv_close(reinterpret_cast<uv_handle_t*>(&state->handle),
@@ -71,9 +71,10 @@ void Watch::want(bool readable, bool writable) {
     const int events = (readable ? UV_READABLE | UV_DISCONNECT : 0) | (writable ? UV_WRITABLE : 0);
     must(uv_poll_start(&impl_->handle, events, [](uv_poll_t* handle, int status, int ready) {
         // An error status is a descriptor in a bad way: reading it will tell which.
-        const Readiness readiness = status < 0 ? Readiness{true, true, true}
-                                               : Readiness{(ready & UV_READABLE) != 0, (ready & UV_WRITABLE) != 0,
-                                                           (ready & UV_DISCONNECT) != 0};
+        const Readiness readiness = status < 0
+                                        ? Readiness{true, true, true}
+                                        : Readiness{(ready & UV_READABLE) != 0, (ready & UV_WRITABLE) != 0,
+                                                    (ready & UV_DISCONNECT) != 0};
         static_cast<Impl*>(handle->data)->callback(readiness);
     }));
 }

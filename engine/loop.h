@@ -6,10 +6,11 @@
 
 namespace cancelable {
 
-// One libuv loop and the few things the engine asks of it. Not thread-safe but for Wake::notify and what is said so.
+// One libuv loop and the few things the engine asks of it. Not thread-safe but for Wake::notify and what is
+// said so.
 //
-// The handles below stop when they are destroyed, may be destroyed inside their own callback, and must go before
-// their loop does. A callback must not throw.
+// The handles below stop when they are destroyed, may be destroyed inside their own callback, and must go
+// before their loop does. A callback must not throw.
 class Loop {
 public:
     Loop();
@@ -39,7 +40,8 @@ struct Readiness {
     bool hung_up = false;  // the other side is gone; there may still be something to read
 };
 
-// Calls back when a descriptor is ready. Does not own the descriptor, which must stay open as long as the watch.
+// Calls back when a descriptor is ready. Does not own the descriptor, which must stay open as long as the
+// watch.
 class Watch {
 public:
     using Callback = std::function<void(Readiness)>;
@@ -73,7 +75,8 @@ private:
     Impl* impl_;
 };
 
-// Lets other threads call the loop: any number of notify() calls before the callback runs become one call of it.
+// Lets other threads call the loop: any number of notify() calls before the callback runs become one call of
+// it.
 class Wake {
 public:
     Wake(Loop& loop, std::function<void()> callback);

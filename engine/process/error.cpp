@@ -7,14 +7,22 @@ namespace cancelable {
 
 std::string_view to_string(ErrorCode code) noexcept {
     switch (code) {
-        case ErrorCode::system: return "system";
-        case ErrorCode::usage: return "usage";
-        case ErrorCode::not_found: return "not_found";
-        case ErrorCode::refused: return "refused";
-        case ErrorCode::unreachable: return "unreachable";
-        case ErrorCode::protocol: return "protocol";
-        case ErrorCode::limit: return "limit";
-        case ErrorCode::damaged: return "damaged";
+        case ErrorCode::system:
+            return "system";
+        case ErrorCode::usage:
+            return "usage";
+        case ErrorCode::not_found:
+            return "not_found";
+        case ErrorCode::refused:
+            return "refused";
+        case ErrorCode::unreachable:
+            return "unreachable";
+        case ErrorCode::protocol:
+            return "protocol";
+        case ErrorCode::limit:
+            return "limit";
+        case ErrorCode::damaged:
+            return "damaged";
     }
     return "system";
 }

@@ -6,7 +6,8 @@
 
 namespace cancelable {
 
-// Why an operation was cancelled. The numbers go over the shim's channel and into records: add, never renumber.
+// Why an operation was cancelled. The numbers go over the shim's channel and into records: add, never
+// renumber.
 enum class CancelationReason : std::uint8_t {
     manual = 0,
     signal = 1,

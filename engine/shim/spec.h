@@ -1,6 +1,5 @@
 #pragma once
 
-#include <sys/resource.h>
 #include <sys/types.h>
 
 #include <chrono>
@@ -14,6 +13,7 @@
 #include <vector>
 
 #include "engine/process/error.h"
+#include "engine/process/spawn.h"
 
 namespace cancelable {
 
@@ -37,7 +37,7 @@ struct OperationSpec {
     OperationId id = 0;
     std::string name;
     std::vector<std::string> command;  // argv; bytes, not necessarily UTF-8
-    std::string cwd;                   // for people to read; the command starts in the descriptor that was passed
+    std::string cwd;  // for people to read; the command starts in the descriptor that was passed
     Tags tags;
     OperationId parent = 0;
     bool detached = false;
@@ -50,12 +50,6 @@ struct OperationSpec {
     WallTime created_at{};
 };
 
-struct ResourceLimit {
-    int resource = 0;  // RLIMIT_…
-    rlim_t soft = RLIM_INFINITY;
-    rlim_t hard = RLIM_INFINITY;
-};
-
 // How the command is to find the world: what it would have inherited, had the caller's shell started it.
 struct LaunchSettings {
     std::vector<std::string> environment;  // KEY=VALUE
@@ -65,8 +59,8 @@ struct LaunchSettings {
     unsigned closed_stdio = 0;  // bit n: the caller had descriptor n closed, so the command gets it closed
 };
 
-// The two above as the one blob that a shim is started with. The shim keeps it in a sealed memfd, which it hands to
-// the supervisor that adopts it: environments are thus never on disk.
+// The two above as the one blob that a shim is started with. The shim keeps it in a sealed memfd, which it
+// hands to the supervisor that adopts it: environments are thus never on disk.
 std::vector<std::byte> encode(const OperationSpec& spec, const LaunchSettings& launch);
 
 struct DecodedSpec {

@@ -1,0 +1,103 @@
+#include "engine/launcher.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cstdio>
+#include <vector>
+
+#include "engine/shim/channel.h"
+
+namespace cancelable {
+namespace {
+
+// By way of the directory's descriptor: the path stays short however deep the runtime directory lies.
+sockaddr_un channel_address(int directory, OperationId id) {
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", directory,
+                  channel_name(id).c_str());
+    return address;
+}
+
+Result<UniqueFd> listen_for_supervisors(int directory, OperationId id) {
+    UniqueFd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!listener) return system_error("cannot make a channel");
+    const sockaddr_un address = channel_address(directory, id);
+    const auto* generic = reinterpret_cast<const sockaddr*>(&address);
+    if (::bind(listener.get(), generic, sizeof address) != 0 || ::listen(listener.get(), 4) != 0)
+        return system_error("cannot make the channel of operation " + std::to_string(id));
+    return listener;
+}
+
+Result<UniqueFd> sealed_memory(const std::vector<std::byte>& bytes) {
+    UniqueFd memory(::memfd_create("operation", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!memory) return system_error("cannot get memory for the description of an operation");
+    if (auto written = write_all(memory.get(), bytes); !written) return std::unexpected(written.error());
+    // A shim maps it, and a supervisor adopts it: neither may find it changed under its hands.
+    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+        return system_error("cannot seal the description of an operation");
+    return memory;
+}
+
+}  // namespace
+
+Result<ShimLauncher> ShimLauncher::create(std::string shim_path, int directory) {
+    if (::access(shim_path.c_str(), X_OK) != 0)
+        return system_error("cannot execute the shim \"" + shim_path + "\"");
+    auto null = open_file("/dev/null", O_RDWR);
+    if (!null) return std::unexpected(null.error());
+    return ShimLauncher(std::move(shim_path), directory, std::move(*null));
+}
+
+Result<LaunchedShim> ShimLauncher::launch(const OperationSpec& spec, const LaunchSettings& settings,
+                                          const LaunchDescriptors& descriptors) {
+    auto memory = sealed_memory(encode(spec, settings));
+    if (!memory) return std::unexpected(memory.error());
+    int pair[2];
+    if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
+        return system_error("cannot make a channel");
+    UniqueFd ours(pair[0]);
+    const UniqueFd theirs(pair[1]);
+    auto listener = listen_for_supervisors(directory_, spec.id);
+    if (!listener) return std::unexpected(listener.error());
+
+    const auto or_null = [this](int fd) { return fd >= 0 ? fd : null_.get(); };
+    const std::array<DescriptorMove, 9> moves{{{0, or_null(descriptors.stdio[0])},
+                                               {1, or_null(descriptors.stdio[1])},
+                                               {2, or_null(descriptors.stdio[2])},
+                                               {ShimDescriptors::kChannel, theirs.get()},
+                                               {ShimDescriptors::kListener, listener->get()},
+                                               {ShimDescriptors::kSpec, memory->get()},
+                                               {ShimDescriptors::kDirectory, directory_},
+                                               {ShimDescriptors::kCwd, descriptors.cwd},
+                                               {ShimDescriptors::kLifeline, descriptors.lifeline}}};
+    // The arguments are for whoever reads a process list.
+    const std::string id = std::to_string(spec.id);
+    const std::array<const char*, 4> argv{"cancelable-shim", id.c_str(), spec.name.c_str(), nullptr};
+    const std::array<const char*, 1> environment{nullptr};
+    const std::array<const char*, 1> paths{shim_path_.c_str()};
+    auto process = spawn({.paths = paths,
+                          .argv = argv.data(),
+                          .environment = environment.data(),
+                          .descriptors = moves,
+                          .new_session = true});
+    if (!process) {
+        ::unlinkat(directory_, channel_name(spec.id).c_str(), 0);
+        return std::unexpected(process.error().error);
+    }
+    return LaunchedShim{std::move(*process), std::move(ours)};
+}
+
+Result<UniqueFd> connect_to_shim(int directory, OperationId id) {
+    UniqueFd channel(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+    if (!channel) return system_error("cannot make a channel");
+    const sockaddr_un address = channel_address(directory, id);
+    if (::connect(channel.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
+        return system_error("cannot connect to the shim of operation " + std::to_string(id));
+    return channel;
+}
+
+}  // namespace cancelable

@@ -1,0 +1,54 @@
+#pragma once
+
+#include <array>
+#include <string>
+
+#include "engine/process/fd.h"
+#include "engine/process/spawn.h"
+#include "engine/shim/spec.h"
+
+namespace cancelable {
+
+// What a command is started with beside its description; none: /dev/null, for a stdio slot.
+struct LaunchDescriptors {
+    std::array<int, 3> stdio{-1, -1, -1};
+    int cwd = -1;
+    int lifeline = -1;
+};
+
+struct LaunchedShim {
+    Child process;
+    UniqueFd channel;
+};
+
+// Starts the shim of an operation. An interface, so that the supervisor can be tested without processes.
+class Launcher {
+public:
+    virtual ~Launcher() = default;
+    virtual Result<LaunchedShim> launch(const OperationSpec& spec, const LaunchSettings& settings,
+                                        const LaunchDescriptors& descriptors) = 0;
+};
+
+// The real one. The listening socket of the channel is made here and inherited by the shim: whoever finds its
+// name can connect from that moment on, so there is no time in which a running shim cannot be found.
+class ShimLauncher final : public Launcher {
+public:
+    // `directory` is where channels and exit records are; borrowed.
+    static Result<ShimLauncher> create(std::string shim_path, int directory);
+
+    Result<LaunchedShim> launch(const OperationSpec& spec, const LaunchSettings& settings,
+                                const LaunchDescriptors& descriptors) override;
+
+private:
+    ShimLauncher(std::string shim_path, int directory, UniqueFd null)
+        : shim_path_(std::move(shim_path)), directory_(directory), null_(std::move(null)) {}
+
+    std::string shim_path_;
+    int directory_;
+    UniqueFd null_;  // /dev/null
+};
+
+// Connects to the shim of a live operation. ECONNREFUSED or ENOENT: there is no such shim any more.
+Result<UniqueFd> connect_to_shim(int directory, OperationId id);
+
+}  // namespace cancelable

@@ -1,0 +1,68 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <unordered_map>
+#include <vector>
+
+#include "engine/process/fd.h"
+
+namespace cancelable {
+
+// The descendants of the calling process, each held by a pidfd from the moment it was proved to be one.
+//
+// The proof, for a process P that is listed as a child of Q, where Q is the caller or is held already: P is
+// pinned by a pidfd, then its parent is read and is Q, then Q is seen not to have been reaped. So Q's number
+// was Q's all the time, and P was its child. Should P have been replaced by a stranger between listing and
+// pinning, the parent read is not Q. A signal goes through the pidfd and thus reaches P or nobody.
+//
+// A pid of a direct child cannot be reused before the caller reaps it: callers reap on the thread that walks.
+class ProcessTree {
+public:
+    // Direct children for which `skip` is true are left alone, with everything below them.
+    explicit ProcessTree(std::function<bool(pid_t)> skip = {});
+
+    // One pass over the tree; returns how many processes it found that were not held. Corpses are not held.
+    std::size_t grow();
+
+    // Sends a signal to every held process, parents first. Those that may not be signalled are appended to
+    // `refused`.
+    void signal(int number, std::vector<pid_t>& refused);
+
+    // Lets go of all of them.
+    void clear();
+
+    std::size_t size() const noexcept { return order_.size(); }
+
+    // How many different processes were ever held.
+    std::uint64_t seen() const noexcept { return seen_; }
+
+    // True where the last pass could not hold all that it found: deal with what is held, clear, and come
+    // again.
+    bool is_full() const noexcept { return full_; }
+
+    // The direct children, dead ones too, that the last pass found; without skipped ones.
+    const std::vector<pid_t>& direct_children() const noexcept { return direct_; }
+
+private:
+    struct Held {
+        pid_t pid;
+        unsigned threads;
+        UniqueFd pidfd;
+    };
+    bool hold(pid_t pid, pid_t parent, int parent_pidfd);
+
+    std::function<bool(pid_t)> skip_;
+    std::vector<Held> order_;                           // parents before their children
+    std::unordered_map<pid_t, std::size_t> held_;       // pid → place in order_
+    std::unordered_map<pid_t, std::uint64_t> counted_;  // pid → start time of the last one counted in seen_
+    std::vector<pid_t> direct_;
+    std::vector<pid_t> children_;  // scratch
+    std::uint64_t seen_ = 0;
+    bool full_ = false;
+};
+
+}  // namespace cancelable

@@ -1,0 +1,65 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "engine/process/tree.h"
+#include "engine/shim/stop_plan.h"
+
+namespace cancelable {
+
+// Ends the tree below the calling process: the polite steps of a plan, then the hard way until nothing is
+// left.
+//
+// The hard way, a round: stop every process of the tree, pass after pass, until a pass finds no new one (a
+// process with a signal pending cannot complete a fork, so what is stopped no longer grows), then kill them
+// all. Rounds repeat with growing pauses, since a death may reparent to us what no pass could see.
+//
+// It never decides that the tree is gone: only ECHILD does, and reaping is the caller's. Single thread.
+class TreeCanceller {
+public:
+    using Clock = std::chrono::steady_clock;
+
+    explicit TreeCanceller(ProcessTree& tree) : tree_(tree) {}
+
+    // Starts with the plan's first step, at once. A second call can only hurry: the hard way comes no later
+    // than it would have come, and no signal is repeated.
+    void begin(const StopPlan& plan, Clock::time_point now);
+
+    bool has_begun() const noexcept { return due_.has_value(); }
+
+    // Does what is due.
+    void advance(Clock::time_point now);
+
+    // When advance() has something to do next; none before begin().
+    std::optional<Clock::time_point> due() const noexcept { return due_; }
+
+    // Kinds of signals sent so far, in order of first use. SIGCONT and SIGSTOP serve the others and are not
+    // among them.
+    const std::vector<int>& signals() const noexcept { return signals_; }
+
+    // How many different processes were found in the tree since begin().
+    std::uint64_t processes() const noexcept { return tree_.seen(); }
+
+    // Processes that may not be signalled, once nothing else has been left for a while.
+    const std::vector<pid_t>& survivors() const noexcept { return survivors_; }
+
+private:
+    void polite_step(const StopStep& step, Clock::time_point now);
+    void hard_round(Clock::time_point now);
+    void note_signal(int number);
+
+    ProcessTree& tree_;
+    StopPlan plan_;
+    std::size_t next_step_ = 0;
+    std::optional<Clock::time_point> due_;
+    std::optional<Clock::time_point> hard_at_;
+    std::chrono::milliseconds pause_{2};
+    int rounds_with_refusals_only_ = 0;
+    std::vector<int> signals_;
+    std::vector<pid_t> survivors_;
+};
+
+}  // namespace cancelable

@@ -1,0 +1,232 @@
+#include "engine/shim/channel.h"
+
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/uio.h>
+
+#include <cstdio>
+#include <cstring>
+
+#include "engine/shim/bytes.h"
+
+namespace cancelable {
+namespace {
+
+// What a packet is, and which version of the program wrote it. A newer version adds fields at the end.
+enum class PacketKind : std::uint32_t { command = 0x6332'0001, report = 0x7232'0001 };
+
+template <class Numbers>
+void put_list(ByteWriter& out, const Numbers& numbers) {
+    out.put(numbers.size());
+    for (const auto number : numbers)
+        out.put(number);
+}
+
+template <class Number>
+std::vector<Number> get_list(ByteReader& in) {
+    std::vector<Number> numbers(in.get_count());
+    for (Number& number : numbers)
+        number = in.get<Number>();
+    return numbers;
+}
+
+}  // namespace
+
+std::string channel_name(OperationId id) {
+    return std::to_string(id) + ".channel";
+}
+
+std::string exit_record_name(OperationId id) {
+    return std::to_string(id) + ".exit";
+}
+
+std::vector<std::byte> encode(const ShimCommand& command) {
+    ByteWriter out;
+    out.put(PacketKind::command);
+    out.put(command.kind);
+    out.put(command.reason);
+    out.put(std::string_view(command.message).substr(0, kMessageLimit));
+    out.put(command.uid);
+    out.put(command.pid);
+    out.put(command.plan.size());
+    for (const StopStep& step : command.plan) {
+        out.put(step.signal);
+        out.put(std::chrono::microseconds(step.wait));
+    }
+    out.put(command.signal);
+    return out.take();
+}
+
+Result<ShimCommand> decode_command(std::span<const std::byte> packet) {
+    ByteReader in(packet);
+    if (in.get<PacketKind>() != PacketKind::command)
+        return failure(ErrorCode::protocol, "not a command for a shim");
+    ShimCommand command;
+    command.kind = in.get<ShimCommandKind>();
+    command.reason = in.get<CancelationReason>();
+    command.message = in.get_text();
+    command.uid = in.get<uid_t>();
+    command.pid = in.get<pid_t>();
+    command.plan.resize(in.get_count());
+    for (StopStep& step : command.plan) {
+        step.signal = in.get<int>();
+        step.wait = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
+    }
+    command.signal = in.get<int>();
+    if (in.is_damaged()) return failure(ErrorCode::protocol, "a command for a shim is cut short");
+    return command;
+}
+
+std::vector<std::byte> encode(const ShimReport& report) {
+    ByteWriter out;
+    out.put(PacketKind::report);
+    out.put(report.id);
+    out.put(report.pid);
+    out.put(report.started_at.time_since_epoch());
+    out.put(report.started);
+    out.put(report.failed_at_exec);
+    out.put(report.failed_errno);
+    out.put(std::string_view(report.failed_doing).substr(0, kMessageLimit));
+    out.put(report.has_exited);
+    out.put(report.wait_status);
+    out.put(report.cancelation.has_value());
+    const ReportedCancelation cancelation = report.cancelation.value_or(ReportedCancelation{});
+    out.put(cancelation.reason);
+    out.put(std::string_view(cancelation.message).substr(0, kMessageLimit));
+    out.put(cancelation.uid);
+    out.put(cancelation.pid);
+    out.put(cancelation.signal);
+    out.put(cancelation.requested_at.time_since_epoch());
+    put_list(out, report.signals);
+    out.put(report.processes);
+    put_list(out, report.survivors);
+    out.put(report.over);
+    out.put(report.over_at.time_since_epoch());
+    out.put(report.duration);
+    out.put(report.user_time);
+    out.put(report.system_time);
+    out.put(report.max_rss_bytes);
+    return out.take();
+}
+
+Result<ShimReport> decode_report(std::span<const std::byte> packet) {
+    ByteReader in(packet);
+    if (in.get<PacketKind>() != PacketKind::report)
+        return failure(ErrorCode::damaged, "not the report of a shim");
+    ShimReport report;
+    report.id = in.get<OperationId>();
+    report.pid = in.get<pid_t>();
+    report.started_at = WallTime(in.get_duration());
+    report.started = in.get<bool>();
+    report.failed_at_exec = in.get<bool>();
+    report.failed_errno = in.get<int>();
+    report.failed_doing = in.get_text();
+    report.has_exited = in.get<bool>();
+    report.wait_status = in.get<int>();
+    const bool cancelled = in.get<bool>();
+    ReportedCancelation cancelation;
+    cancelation.reason = in.get<CancelationReason>();
+    cancelation.message = in.get_text();
+    cancelation.uid = in.get<uid_t>();
+    cancelation.pid = in.get<pid_t>();
+    cancelation.signal = in.get<int>();
+    cancelation.requested_at = WallTime(in.get_duration());
+    if (cancelled) report.cancelation = std::move(cancelation);
+    report.signals = get_list<int>(in);
+    report.processes = in.get<std::uint64_t>();
+    report.survivors = get_list<pid_t>(in);
+    report.over = in.get<bool>();
+    report.over_at = WallTime(in.get_duration());
+    report.duration = in.get_duration();
+    report.user_time = in.get_duration();
+    report.system_time = in.get_duration();
+    report.max_rss_bytes = in.get<std::uint64_t>();
+    if (in.is_damaged() || report.id == 0)
+        return failure(ErrorCode::damaged, "the report of a shim is cut short");
+    return report;
+}
+
+Result<> send_packet(int socket, std::span<const std::byte> packet, int descriptor) {
+    iovec part{const_cast<std::byte*>(packet.data()), packet.size()};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    if (descriptor >= 0) {
+        message.msg_control = control;
+        message.msg_controllen = sizeof control;
+        cmsghdr* header = CMSG_FIRSTHDR(&message);
+        header->cmsg_level = SOL_SOCKET;
+        header->cmsg_type = SCM_RIGHTS;
+        header->cmsg_len = CMSG_LEN(sizeof(int));
+        std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+    }
+    if (retry_eintr([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT); }) < 0)
+        return system_error("cannot write to the channel");
+    return {};
+}
+
+Result<Packet> receive_packet(int socket) {
+    // On the stack and not cleared: only the pages that the kernel writes to are ever touched.
+    std::byte buffer[kPacketLimit];
+    iovec part{buffer, sizeof buffer};
+    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    msghdr message{};
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    const ssize_t length =
+        retry_eintr([&] { return ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC); });
+    if (length < 0) return system_error("cannot read from the channel");
+    Packet packet;
+    for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
+         header = CMSG_NXTHDR(&message, header)) {
+        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
+        int descriptor = -1;
+        std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
+        packet.descriptor.reset(descriptor);
+    }
+    packet.bytes.assign(buffer, buffer + length);
+    return packet;
+}
+
+Result<> write_exit_record(int directory, const OperationSpec& spec, const ShimReport& report) {
+    ByteWriter out;
+    const auto put_blob = [&out](const std::vector<std::byte>& blob) {
+        out.put(std::string_view(reinterpret_cast<const char*>(blob.data()), blob.size()));
+    };
+    put_blob(encode(spec, LaunchSettings{}));
+    put_blob(encode(report));
+    const std::string name = exit_record_name(spec.id);
+    const std::string draft = name + ".new";
+    UniqueFd file(::openat(directory, draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!file) return system_error("cannot create the exit record");
+    if (const auto written = write_all(file.get(), out.take()); !written) return written;
+    if (::renameat(directory, draft.c_str(), directory, name.c_str()) != 0)
+        return system_error("cannot put the exit record in its place");
+    return {};
+}
+
+Result<ExitRecord> read_exit_record(int directory, OperationId id) {
+    const std::string name = exit_record_name(id);
+    const UniqueFd file(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) return system_error("cannot open the exit record of operation " + std::to_string(id));
+    struct stat status{};
+    if (::fstat(file.get(), &status) != 0) return system_error("cannot look at an exit record");
+    std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
+    const ssize_t length = retry_eintr([&] { return ::read(file.get(), bytes.data(), bytes.size()); });
+    if (length < 0) return system_error("cannot read the exit record of operation " + std::to_string(id));
+    bytes.resize(static_cast<std::size_t>(length));
+
+    ByteReader in(bytes);
+    const std::string_view spec_blob = in.get_text();
+    const std::string_view report_blob = in.get_text();
+    auto spec = decode_spec(std::as_bytes(std::span(spec_blob)));
+    if (!spec) return std::unexpected(spec.error());
+    auto report = decode_report(std::as_bytes(std::span(report_blob)));
+    if (!report) return std::unexpected(report.error());
+    return ExitRecord{std::move(spec->spec), std::move(*report)};
+}
+
+}  // namespace cancelable

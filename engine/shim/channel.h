@@ -1,0 +1,123 @@
+// The channel between supervisor and shim: a SOCK_SEQPACKET socket, one message a packet.
+//
+// The supervisor that launches a shim hands it one end of a pair. A supervisor that comes later connects to
+// the listening socket `<id>.channel` that the shim inherited; the newest connection is the one that counts.
+//
+//   supervisor → shim    cancel, signal, release
+//   shim → supervisor    report
+//
+// A report is the whole truth about the operation, never a difference to an earlier one, so one that got lost
+// with a supervisor is made good by the next. Once `over` is reported, the shim waits to be released; if
+// nobody is there to do it, it leaves the report as `<id>.exit` in the runtime directory.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "engine/process/error.h"
+#include "engine/process/fd.h"
+#include "engine/process/reason.h"
+#include "engine/shim/spec.h"
+#include "engine/shim/stop_plan.h"
+
+namespace cancelable {
+
+// Descriptors that a shim is born with, beside the command's stdio at 0 to 2.
+struct ShimDescriptors {
+    static constexpr int kChannel = 3;
+    static constexpr int kListener = 4;
+    static constexpr int kSpec = 5;       // the memfd with encode(spec, launch)
+    static constexpr int kDirectory = 6;  // where <id>.channel and <id>.exit are
+    static constexpr int kCwd = 7;
+    static constexpr int kLifeline = 8;  // may be missing
+};
+
+inline constexpr std::size_t kMessageLimit =
+    4096;  // of a cancelation's message, in bytes; longer ones are cut
+inline constexpr std::size_t kPacketLimit = 64 * 1024;
+
+std::string channel_name(OperationId id);      // "<id>.channel"
+std::string exit_record_name(OperationId id);  // "<id>.exit"
+
+enum class ShimCommandKind : std::uint8_t { cancel = 1, signal = 2, release = 3 };
+
+struct ShimCommand {
+    ShimCommandKind kind = ShimCommandKind::cancel;
+    // cancel
+    CancelationReason reason = CancelationReason::manual;
+    std::string message;
+    uid_t uid = 0;
+    pid_t pid = 0;
+    StopPlan plan;
+    // signal, to the command itself
+    int signal = 0;
+};
+
+struct ReportedCancelation {
+    CancelationReason reason = CancelationReason::manual;
+    std::string message;
+    uid_t uid = 0;
+    pid_t pid = 0;
+    int signal = 0;  // the first polite one of the plan; 0: none
+    WallTime requested_at{};
+};
+
+struct ShimReport {
+    OperationId id = 0;
+    pid_t pid = 0;  // of the command; 0: it could not be started
+    WallTime started_at{};
+    bool started = false;
+    // Why the command was not started. At exec it is the command's fault, otherwise the machine's.
+    bool failed_at_exec = false;
+    int failed_errno = 0;
+    std::string failed_doing;
+
+    bool has_exited = false;  // the command itself
+    int wait_status = 0;      // as waitpid gives it
+
+    std::optional<ReportedCancelation> cancelation;
+    std::vector<int> signals;  // kinds sent to the tree, in order of first use
+    std::uint64_t processes = 0;
+    std::vector<pid_t> survivors;
+
+    bool over = false;  // ECHILD, or what is left was to be left
+    WallTime over_at{};
+    std::chrono::microseconds duration{0};
+    std::chrono::microseconds user_time{0};
+    std::chrono::microseconds system_time{0};
+    std::uint64_t max_rss_bytes = 0;
+};
+
+std::vector<std::byte> encode(const ShimCommand& command);
+std::vector<std::byte> encode(const ShimReport& report);
+Result<ShimCommand> decode_command(std::span<const std::byte> packet);
+Result<ShimReport> decode_report(std::span<const std::byte> packet);
+
+// One packet, without waiting. EAGAIN is an error like others here: system, EAGAIN.
+// `descriptor` ≥ 0 goes along.
+Result<> send_packet(int socket, std::span<const std::byte> packet, int descriptor = -1);
+
+struct Packet {
+    std::vector<std::byte> bytes;  // empty: the other side has closed
+    UniqueFd descriptor;           // what came along, if anything did
+};
+Result<Packet> receive_packet(int socket);
+
+// `<id>.exit`: the operation's description without its environment, and the last report. It appears whole or
+// not at all.
+Result<> write_exit_record(int directory, const OperationSpec& spec, const ShimReport& report);
+
+struct ExitRecord {
+    OperationSpec spec;
+    ShimReport report;
+};
+Result<ExitRecord> read_exit_record(int directory, OperationId id);
+
+}  // namespace cancelable

@@ -1,0 +1,5 @@
+#include "engine/shim/shim.h"
+
+int main() {
+    return cancelable::Shim().run();
+}

@@ -1,0 +1,367 @@
+// How it works: one thread, no handlers. Every signal is blocked and read from a signalfd, and ppoll() waits
+// for that, for the channel, for the lifeline, and for the next timer. After each wake-up the state is
+// brought forward once.
+#include "engine/shim/shim.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+
+#include "engine/process/search_path.h"
+#include "engine/process/signal_names.h"
+#include "engine/process/spawn.h"
+
+namespace cancelable {
+namespace {
+
+WallTime wall_now() {
+    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+}
+
+std::chrono::microseconds as_duration(const timeval& time) {
+    return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
+}
+
+// A tree may be wide, and each of its processes is held by a descriptor while it is ended.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The command has its copies by now: ours would keep the other end of its pipes from seeing the end.
+void let_go_of_stdio() {
+    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+    for (int fd = 0; fd < 3; ++fd) {
+        if (null)
+            ::dup2(null.get(), fd);
+        else
+            ::close(fd);
+    }
+}
+
+std::vector<const char*> pointers_to(const std::vector<std::string>& words) {
+    std::vector<const char*> pointers;
+    pointers.reserve(words.size() + 1);
+    for (const std::string& word : words)
+        pointers.push_back(word.c_str());
+    pointers.push_back(nullptr);
+    return pointers;
+}
+
+}  // namespace
+
+Shim::Shim() {
+    if (::fcntl(ShimDescriptors::kLifeline, F_GETFD) >= 0) lifeline_.reset(ShimDescriptors::kLifeline);
+    // They were passed on, so they came without the flag.
+    ::syscall(SYS_close_range, ShimDescriptors::kChannel, ShimDescriptors::kLifeline, CLOSE_RANGE_CLOEXEC);
+}
+
+int Shim::run() {
+    if (const auto started = start(); !started) {
+        // Without the description there is no operation to report on. The supervisor sees the channel close.
+        return 125;
+    }
+    serve();
+    return 0;
+}
+
+Result<> Shim::start() {
+    if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return system_error("cannot become a subreaper");
+    raise_descriptor_limit();
+
+    struct stat status{};
+    if (::fstat(spec_memory_.get(), &status) != 0) return system_error("cannot look at the description");
+    const auto size = static_cast<std::size_t>(status.st_size);
+    void* memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, spec_memory_.get(), 0);
+    if (memory == MAP_FAILED) return system_error("cannot map the description");
+    auto decoded = decode_spec({static_cast<const std::byte*>(memory), size});
+    ::munmap(memory, size);
+    if (!decoded) return std::unexpected(decoded.error());
+    spec_ = std::move(decoded->spec);
+    report_.id = spec_.id;
+
+    // Everything is blocked, so that what the command sends to its parent is at most a request.
+    sigset_t blocked;
+    ::sigfillset(&blocked);
+    if (::sigprocmask(SIG_SETMASK, &blocked, nullptr) != 0) return system_error("cannot block signals");
+    sigset_t handled;
+    ::sigemptyset(&handled);
+    for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT})
+        ::sigaddset(&handled, number);
+    signals_.reset(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals_) return system_error("cannot watch signals");
+
+    return start_command(decoded->launch);
+}
+
+Result<> Shim::start_command(const LaunchSettings& launch) {
+    const auto argv = pointers_to(spec_.command);
+    const auto environment = pointers_to(launch.environment);
+    // For a script without "#!": sh, a place for its path, and its arguments.
+    std::vector<const char*> shell_argv{"/bin/sh", nullptr};
+    shell_argv.insert(shell_argv.end(), argv.begin() + 1, argv.end());
+    const std::vector<std::string> candidates = search_path(spec_.command.front(), launch.environment);
+    const auto paths = pointers_to(candidates);
+
+    std::array<DescriptorMove, 3> stdio;
+    for (int fd = 0; fd < 3; ++fd) {
+        const bool closed = (launch.closed_stdio >> fd & 1U) != 0;
+        stdio[static_cast<std::size_t>(fd)] = {fd, closed ? -1 : fd};
+    }
+    const SpawnRequest request{.paths = std::span(paths).first(candidates.size()),
+                               .argv = argv.data(),
+                               .shell_argv = shell_argv.data(),
+                               .environment = environment.data(),
+                               .descriptors = stdio,
+                               .directory = ShimDescriptors::kCwd,
+                               .new_session = true,
+                               .umask = launch.umask,
+                               .nice = launch.nice,
+                               .limits = launch.limits};
+    report_.started_at = wall_now();
+    started_ = Clock::now();
+    const auto child = spawn(request);
+    let_go_of_stdio();
+    ::close(ShimDescriptors::kCwd);
+    // Else our working directory would keep a file system from being unmounted.
+    if (::chdir("/") != 0) return system_error("cannot change to the root directory");
+
+    if (child) {
+        command_ = child->pid;
+        report_.pid = child->pid;
+        report_.started = true;
+        if (spec_.timeout.count() > 0) timeout_at_ = started_ + spec_.timeout;
+        send_report(false);
+    } else {
+        report_.failed_at_exec = child.error().at_exec;
+        report_.failed_errno = child.error().error.os_errno;
+        report_.failed_doing = child.error().error.doing;
+    }
+    return {};
+}
+
+void Shim::serve() {
+    reap();
+    note_progress();
+    while (!is_finished()) {
+        wait_for_events();
+        reap();
+        check_timers();
+        note_progress();
+    }
+}
+
+// Having left orphans alone it stays, as their reaper: passed on to our own parent they would be taken for
+// what remains of a shim that was killed.
+bool Shim::is_finished() const noexcept {
+    return released_ && no_children_;
+}
+
+void Shim::wait_for_events() {
+    enum : std::size_t { kSignals, kChannel, kListener, kLifeline, kCount };
+    std::array<pollfd, kCount> watched{};
+    watched[kSignals] = {signals_.get(), POLLIN, 0};
+    watched[kChannel] = {channel_.get(), static_cast<short>(report_is_due_ ? POLLIN | POLLOUT : POLLIN), 0};
+    watched[kListener] = {listener_.get(), POLLIN, 0};
+    watched[kLifeline] = {lifeline_.get(), 0, 0};  // A hang-up is reported without being asked for.
+
+    std::optional<Clock::time_point> due = no_children_ ? std::nullopt : canceller_.due();
+    if (timeout_at_ && (!due || *timeout_at_ < *due)) due = timeout_at_;
+    timespec left{};
+    if (due) {
+        const auto rest = std::max(*due - Clock::now(), Clock::duration::zero());
+        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
+        left = {seconds.count(), std::chrono::nanoseconds(rest - seconds).count()};
+    }
+    if (::ppoll(watched.data(), watched.size(), due ? &left : nullptr, nullptr) <= 0) return;
+
+    if (watched[kSignals].revents != 0) handle_signals();
+    if ((watched[kChannel].revents & POLLOUT) != 0) send_report(false);
+    if ((watched[kChannel].revents & ~POLLOUT) != 0) read_channel();
+    if (watched[kListener].revents != 0) accept_supervisor();
+    if (watched[kLifeline].revents != 0) {
+        lifeline_.reset();
+        cancel({.reason = CancelationReason::disconnect,
+                .message = "the client that started it is gone",
+                .uid = ::getuid(),
+                .signal = spec_.signal},
+               {{spec_.signal, spec_.grace}});
+    }
+}
+
+void Shim::handle_signals() {
+    signalfd_siginfo info{};
+    while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+        if (info.ssi_signo == SIGCHLD) continue;  // reap() looks anyway
+        const int number = static_cast<int>(info.ssi_signo);
+        cancel({.reason = CancelationReason::signal,
+                .message = "its shim got " + signal_name(number),
+                .uid = static_cast<uid_t>(info.ssi_uid),
+                .pid = static_cast<pid_t>(info.ssi_pid),
+                .signal = spec_.signal},
+               {{spec_.signal, spec_.grace}});
+    }
+}
+
+void Shim::reap() {
+    while (!no_children_) {
+        int status = 0;
+        const pid_t pid = retry_eintr([&] { return ::waitpid(-1, &status, WNOHANG); });
+        if (pid == 0) return;
+        if (pid < 0) {
+            no_children_ = errno == ECHILD;
+            return;
+        }
+        // The status is kept before any signal is sent: from here on the pid may belong to a stranger.
+        if (pid == command_) {
+            command_ = -1;
+            report_.has_exited = true;
+            report_.wait_status = status;
+        }
+    }
+}
+
+void Shim::check_timers() {
+    const auto now = Clock::now();
+    if (timeout_at_ && now >= *timeout_at_) {
+        timeout_at_.reset();
+        cancel({.reason = CancelationReason::timeout,
+                .message = "it ran longer than its timeout",
+                .uid = ::getuid(),
+                .signal = spec_.signal},
+               {{spec_.signal, spec_.grace}});
+    }
+    if (!no_children_) canceller_.advance(now);
+}
+
+void Shim::cancel(const ReportedCancelation& cancelation, const StopPlan& plan) {
+    if (report_.over) return;
+    if (!report_.cancelation) {
+        report_.cancelation = cancelation;
+        report_.cancelation->requested_at = wall_now();
+        timeout_at_.reset();
+        report_is_due_ = true;
+    }
+    canceller_.begin(plan, Clock::now());
+}
+
+void Shim::note_progress() {
+    if (!report_.over) {
+        if (no_children_) {
+            declare_over();
+        } else if (report_.has_exited && !canceller_.has_begun()) {
+            if (spec_.orphans == Orphans::kill) canceller_.begin({{spec_.signal, spec_.grace}}, Clock::now());
+            if (spec_.orphans == Orphans::leave) declare_over();
+        }
+    }
+    if (canceller_.has_begun() && !report_.over && canceller_.survivors() != report_.survivors) {
+        report_.survivors = canceller_.survivors();
+        report_is_due_ = true;
+    }
+    if (report_is_due_) send_report(false);
+    if (report_.over && !released_ && !channel_) supervisor_lost();
+}
+
+void Shim::declare_over() {
+    report_.over = true;
+    report_.over_at = wall_now();
+    report_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_);
+    report_.survivors.clear();
+    timeout_at_.reset();
+    lifeline_.reset();
+    rusage usage{};
+    if (::getrusage(RUSAGE_CHILDREN, &usage) == 0) {
+        report_.user_time = as_duration(usage.ru_utime);
+        report_.system_time = as_duration(usage.ru_stime);
+        report_.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
+    }
+    report_is_due_ = true;
+}
+
+void Shim::send_report(bool with_spec) {
+    report_.signals = canceller_.signals();
+    report_.processes = canceller_.processes();
+    report_is_due_ = false;
+    if (!channel_) return;
+    const auto sent = send_packet(channel_.get(), encode(report_), with_spec ? spec_memory_.get() : -1);
+    if (sent) return;
+    if (sent.error().os_errno == EAGAIN || sent.error().os_errno == ENOBUFS)
+        report_is_due_ = true;
+    else
+        channel_.reset();
+}
+
+void Shim::read_channel() {
+    while (channel_) {
+        const auto packet = receive_packet(channel_.get());
+        if (!packet && packet.error().os_errno == EAGAIN) return;
+        if (!packet || packet->bytes.empty()) {
+            channel_.reset();
+            return;
+        }
+        if (const auto command = decode_command(packet->bytes)) obey(*command);
+    }
+}
+
+void Shim::obey(const ShimCommand& command) {
+    switch (command.kind) {
+        case ShimCommandKind::cancel:
+            cancel({.reason = command.reason,
+                    .message = command.message,
+                    .uid = command.uid,
+                    .pid = command.pid,
+                    .signal = command.plan.empty() ? 0 : command.plan.front().signal},
+                   command.plan);
+            return;
+        case ShimCommandKind::signal:
+            // Not reaped yet, so the number is still the command's.
+            if (command_ > 0) ::kill(command_, command.signal);
+            return;
+        case ShimCommandKind::release:
+            if (!report_.over) return;
+            ::unlinkat(directory_.get(), channel_name(spec_.id).c_str(), 0);
+            released_ = true;
+            return;
+    }
+}
+
+// A later supervisor takes over. Whoever can connect has passed the runtime directory's permissions, and is
+// asked for its uid all the same.
+void Shim::accept_supervisor() {
+    UniqueFd connection(::accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    if (!connection) return;
+    ucred peer{};
+    socklen_t size = sizeof peer;
+    if (::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
+    if (peer.uid != ::getuid() && peer.uid != 0) return;
+    channel_ = std::move(connection);
+    send_report(true);
+}
+
+// Nobody to tell: the record says it, to whoever comes next. A supervisor that connects while it is being
+// written finds the connection closed and then the record.
+void Shim::supervisor_lost() {
+    if (!write_exit_record(directory_.get(), spec_, report_)) {
+        // A full or vanished directory: the report waits here for the next supervisor.
+        return;
+    }
+    listener_.reset();
+    ::unlinkat(directory_.get(), channel_name(spec_.id).c_str(), 0);
+    released_ = true;
+}
+
+}  // namespace cancelable

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <chrono>
+#include <optional>
+
+#include "engine/process/fd.h"
+#include "engine/process/tree.h"
+#include "engine/shim/cancel_tree.h"
+#include "engine/shim/channel.h"
+
+namespace cancelable {
+
+// One operation's guardian: starts the command, is the subreaper of everything that it starts, keeps its
+// timers and its lifeline, and ends its tree. Needs no supervisor for any of that.
+//
+//   starting ─► running ─► ending ─► over ─► released
+//                  └──────────────────┘
+//
+// running: the command runs, or (orphans wait) others of its tree do. ending: TreeCanceller is at work,
+// because of a cancelation or because the command has left orphans behind. over: waitpid said ECHILD, or
+// orphans were left alone. released: the supervisor has the last report, or the exit record holds it.
+class Shim {
+public:
+    // Takes over the descriptors of ShimDescriptors.
+    Shim();
+
+    // Until released and without children; returns the status to exit with.
+    int run();
+
+private:
+    using Clock = TreeCanceller::Clock;
+
+    Result<> start();
+    Result<> start_command(const LaunchSettings& launch);
+    void serve();
+    void wait_for_events();
+    void reap();
+    void handle_signals();
+    void accept_supervisor();
+    void read_channel();
+    void obey(const ShimCommand& command);
+    void check_timers();
+    void cancel(const ReportedCancelation& cancelation, const StopPlan& plan);
+    void end_orphans();
+    void note_progress();
+    void declare_over();
+    void send_report(bool with_spec);
+    void supervisor_lost();
+    bool is_finished() const noexcept;
+
+    UniqueFd channel_{ShimDescriptors::kChannel};
+    UniqueFd listener_{ShimDescriptors::kListener};
+    UniqueFd spec_memory_{ShimDescriptors::kSpec};
+    UniqueFd directory_{ShimDescriptors::kDirectory};
+    UniqueFd lifeline_;
+    UniqueFd signals_;
+
+    OperationSpec spec_;
+    ShimReport report_;
+    pid_t command_ = -1;  // until it is reaped
+    bool no_children_ = false;
+    bool released_ = false;
+    bool report_is_due_ = false;  // could not be sent yet: the channel was full
+    Clock::time_point started_{};
+    std::optional<Clock::time_point> timeout_at_;
+
+    ProcessTree tree_;
+    TreeCanceller canceller_{tree_};
+};
+
+}  // namespace cancelable

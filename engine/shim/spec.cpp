@@ -1,0 +1,98 @@
+#include "engine/shim/spec.h"
+
+#include "engine/shim/bytes.h"
+
+namespace cancelable {
+namespace {
+
+constexpr std::uint64_t kMagic = 0x31'65'6c'62'61'6c'63'63;  // "ccable1"
+
+WallTime wall_time(std::chrono::microseconds since_epoch) {
+    return WallTime(since_epoch);
+}
+
+}  // namespace
+
+std::vector<std::byte> encode(const OperationSpec& spec, const LaunchSettings& launch) {
+    ByteWriter out;
+    out.put(kMagic);
+    out.put(spec.id);
+    out.put(spec.name);
+    out.put(spec.cwd);
+    out.put(spec.parent);
+    out.put(spec.detached);
+    out.put(std::chrono::microseconds(spec.timeout));
+    out.put(std::chrono::microseconds(spec.grace));
+    out.put(spec.signal);
+    out.put(spec.orphans);
+    out.put(spec.log);
+    out.put(spec.key);
+    out.put(spec.created_at.time_since_epoch());
+    out.put(launch.umask);
+    out.put(launch.nice);
+    out.put(launch.closed_stdio);
+    out.put(spec.command.size());
+    for (const std::string& word : spec.command)
+        out.put(word);
+    out.put(spec.tags.size());
+    for (const auto& [key, value] : spec.tags) {
+        out.put(key);
+        out.put(value);
+    }
+    out.put(launch.limits.size());
+    for (const ResourceLimit& limit : launch.limits) {
+        out.put(limit.resource);
+        out.put(limit.soft);
+        out.put(limit.hard);
+    }
+    out.put(launch.environment.size());
+    for (const std::string& variable : launch.environment)
+        out.put(variable);
+    return out.take();
+}
+
+Result<DecodedSpec> decode_spec(std::span<const std::byte> blob) {
+    ByteReader in(blob);
+    if (in.get<std::uint64_t>() != kMagic)
+        return failure(ErrorCode::damaged, "not the description of an operation");
+    DecodedSpec decoded;
+    OperationSpec& spec = decoded.spec;
+    LaunchSettings& launch = decoded.launch;
+    spec.id = in.get<OperationId>();
+    spec.name = in.get_text();
+    spec.cwd = in.get_text();
+    spec.parent = in.get<OperationId>();
+    spec.detached = in.get<bool>();
+    spec.timeout = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
+    spec.grace = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
+    spec.signal = in.get<int>();
+    spec.orphans = in.get<Orphans>();
+    spec.log = in.get_text();
+    spec.key = in.get_text();
+    spec.created_at = wall_time(in.get_duration());
+    launch.umask = in.get<mode_t>();
+    launch.nice = in.get<int>();
+    launch.closed_stdio = in.get<unsigned>();
+    spec.command.resize(in.get_count());
+    for (std::string& word : spec.command)
+        word = in.get_text();
+    spec.tags.resize(in.get_count());
+    for (auto& [key, value] : spec.tags) {
+        key = in.get_text();
+        value = in.get_text();
+    }
+    launch.limits.resize(in.get_count());
+    for (ResourceLimit& limit : launch.limits) {
+        limit.resource = in.get<int>();
+        limit.soft = in.get<rlim_t>();
+        limit.hard = in.get<rlim_t>();
+    }
+    launch.environment.resize(in.get_count());
+    for (std::string& variable : launch.environment)
+        variable = in.get_text();
+    if (in.is_damaged() || spec.id == 0 || spec.command.empty())
+        return failure(ErrorCode::damaged, "the description of an operation is cut short");
+    return decoded;
+}
+
+}  // namespace cancelable
