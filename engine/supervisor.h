@@ -23,21 +23,22 @@ struct RunRequest {
     bool want_log = false;          // stdout and stderr go to a log of the supervisor's
     std::array<UniqueFd, 3> stdio;  // none: /dev/null, or the log
     UniqueFd cwd;                   // a directory; O_PATH will do
-    UniqueFd lifeline;              // the read end of a pipe: when its other end is closed, the operation is cancelled
+    UniqueFd lifeline;  // the read end of a pipe: when its other end is closed, the operation is cancelled
 };
 
-// How to end operations. The first request for an operation decides reason, message and signal; a later one can only
-// hurry it.
+// How to end operations. The first request for an operation decides reason, message and signal; a later one
+// can only hurry it.
 struct CancelRequest {
     CancelationReason reason = CancelationReason::manual;
-    std::string message;
-    Requester by;
-    std::optional<int> signal;                       // the polite one; default: the operation's own
-    std::optional<std::chrono::milliseconds> grace;  // default: the operation's own
-    bool now = false;                                // no polite signal: SIGKILL at once
+    std::string message{};
+    Requester by{};
+    std::optional<int> signal{};                       // the polite one; default: the operation's own
+    std::optional<std::chrono::milliseconds> grace{};  // default: the operation's own
+    bool now = false;                                  // no polite signal: SIGKILL at once
 };
 
-// The owner of all operations: launches them through shims, hears from the shims, and keeps the registry true.
+// The owner of all operations: launches them through shims, hears from the shims, and keeps the registry
+// true.
 //
 // Lives on its loop's thread. Knows nothing of clients or JSON.
 class Supervisor {
@@ -48,15 +49,19 @@ public:
         std::string shim_path;
         std::string socket_path;  // told to the commands, in CANCELABLE_SOCKET
         std::size_t history_size = 1000;
+        std::function<void(const std::string&)>
+            warn;  // gets a sentence for the supervisor's log; may be empty
     };
 
-    // Fails where the directories cannot be used.
+    // Adopts what an earlier supervisor left in the runtime directory. Fails where that directory cannot be
+    // used.
     static Result<std::unique_ptr<Supervisor>> create(Loop& loop, Settings settings);
     ~Supervisor();
     Supervisor(const Supervisor&) = delete;
     Supervisor& operator=(const Supervisor&) = delete;
 
-    // Accepts and launches. A command that cannot be executed is not an error here: its operation ends as failed.
+    // Accepts and launches. A command that cannot be executed is not an error here: its operation ends as
+    // failed.
     Result<Snapshot> run(RunRequest request);
 
     // Asks for it and returns at once the live operations that are now being ended.
@@ -66,8 +71,8 @@ public:
     Result<> signal(OperationId id, int signal_number);
 
     // Calls back once, from the loop, when the operation has ended, or when all that is left of it may not be
-    // signalled (then it has survivors and is not ended). At once, before returning, where that is so already.
-    // The number is for forget(). An unknown id is called back with a null snapshot.
+    // signalled (then it has survivors and is not ended). At once, before returning, where that is so
+    // already. The number is for forget(). An unknown id is called back with a null snapshot.
     using Settled = std::function<void(const Snapshot&)>;
     std::uint64_t when_settled(OperationId id, Settled callback);
     void forget(std::uint64_t callback_number) noexcept;

@@ -52,17 +52,17 @@ struct ShimCommand {
     ShimCommandKind kind = ShimCommandKind::cancel;
     // cancel
     CancelationReason reason = CancelationReason::manual;
-    std::string message;
+    std::string message{};
     uid_t uid = 0;
     pid_t pid = 0;
-    StopPlan plan;
+    StopPlan plan{};
     // signal, to the command itself
     int signal = 0;
 };
 
 struct ReportedCancelation {
     CancelationReason reason = CancelationReason::manual;
-    std::string message;
+    std::string message{};
     uid_t uid = 0;
     pid_t pid = 0;
     int signal = 0;  // the first polite one of the plan; 0: none

@@ -6,12 +6,10 @@
 #include <fcntl.h>
 #include <linux/close_range.h>
 #include <poll.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -83,13 +81,7 @@ Result<> Shim::start() {
     if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return system_error("cannot become a subreaper");
     raise_descriptor_limit();
 
-    struct stat status{};
-    if (::fstat(spec_memory_.get(), &status) != 0) return system_error("cannot look at the description");
-    const auto size = static_cast<std::size_t>(status.st_size);
-    void* memory = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, spec_memory_.get(), 0);
-    if (memory == MAP_FAILED) return system_error("cannot map the description");
-    auto decoded = decode_spec({static_cast<const std::byte*>(memory), size});
-    ::munmap(memory, size);
+    auto decoded = read_description(spec_memory_.get());
     if (!decoded) return std::unexpected(decoded.error());
     spec_ = std::move(decoded->spec);
     report_.id = spec_.id;

@@ -1,5 +1,8 @@
 #include "engine/shim/spec.h"
 
+#include <sys/mman.h>
+#include <sys/stat.h>
+
 #include "engine/shim/bytes.h"
 
 namespace cancelable {
@@ -92,6 +95,17 @@ Result<DecodedSpec> decode_spec(std::span<const std::byte> blob) {
         variable = in.get_text();
     if (in.is_damaged() || spec.id == 0 || spec.command.empty())
         return failure(ErrorCode::damaged, "the description of an operation is cut short");
+    return decoded;
+}
+
+Result<DecodedSpec> read_description(int memory) {
+    struct stat status{};
+    if (::fstat(memory, &status) != 0) return system_error("cannot look at the description of an operation");
+    const auto size = static_cast<std::size_t>(status.st_size);
+    void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, memory, 0);
+    if (mapped == MAP_FAILED) return system_error("cannot map the description of an operation");
+    auto decoded = decode_spec({static_cast<const std::byte*>(mapped), size});
+    ::munmap(mapped, size);
     return decoded;
 }
 

@@ -70,4 +70,7 @@ struct DecodedSpec {
 
 Result<DecodedSpec> decode_spec(std::span<const std::byte> blob);
 
+// From the memfd that it came in.
+Result<DecodedSpec> read_description(int memory);
+
 }  // namespace cancelable

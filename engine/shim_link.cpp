@@ -1,0 +1,105 @@
+#include "engine/shim_link.h"
+
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <utility>
+
+namespace cancelable {
+
+ShimLink::ShimLink(Loop& loop, LaunchedShim shim, Callbacks callbacks)
+    : loop_(loop),
+      callbacks_(std::move(callbacks)),
+      process_(std::move(shim.process)),
+      channel_(std::move(shim.channel)) {
+    channel_watch_ = std::make_unique<Watch>(loop_, channel_.get(), [this](Readiness) { read_channel(); });
+    channel_watch_->want(true, false);
+}
+
+ShimLink::ShimLink(Loop& loop, UniqueFd channel, Callbacks callbacks)
+    : loop_(loop), callbacks_(std::move(callbacks)), channel_(std::move(channel)) {
+    channel_watch_ = std::make_unique<Watch>(loop_, channel_.get(), [this](Readiness) { read_channel(); });
+    channel_watch_->want(true, false);
+}
+
+ShimLink::~ShimLink() {
+    *alive_ = false;
+}
+
+void ShimLink::read_channel() {
+    flush();
+    const std::shared_ptr<bool> alive = alive_;
+    while (*alive && channel_) {
+        auto packet = receive_packet(channel_.get());
+        if (!packet && packet.error().os_errno == EAGAIN) return;
+        if (!packet || packet->bytes.empty()) {
+            close_channel();
+            if (process_.pidfd)
+                watch_process();
+            else
+                tell_gone();
+            return;
+        }
+        // What is no report comes from a shim gone mad, and is as good as nothing.
+        if (auto report = decode_report(packet->bytes)) {
+            const auto reported = callbacks_.reported;
+            reported(std::move(*report), std::move(packet->descriptor));
+        }
+    }
+}
+
+void ShimLink::send(const ShimCommand& command) {
+    if (!channel_) return;
+    unsent_.push_back(encode(command));
+    flush();
+}
+
+void ShimLink::flush() {
+    while (channel_ && !unsent_.empty()) {
+        const auto sent = send_packet(channel_.get(), unsent_.front());
+        if (!sent && (sent.error().os_errno == EAGAIN || sent.error().os_errno == ENOBUFS)) break;
+        unsent_
+            .pop_front();  // A shim that is gone needs no commands; the channel's end is read, not guessed.
+    }
+    if (channel_watch_) channel_watch_->want(true, !unsent_.empty());
+}
+
+void ShimLink::release() {
+    send({.kind = ShimCommandKind::release});
+    close_channel();
+    if (process_.pidfd) watch_process();
+}
+
+void ShimLink::close_channel() {
+    channel_watch_.reset();
+    channel_.reset();
+    unsent_.clear();
+}
+
+void ShimLink::watch_process() {
+    if (process_watch_) return;
+    process_watch_ = std::make_unique<Watch>(loop_, process_.pidfd.get(), [this](Readiness) {
+        siginfo_t info{};
+        const int result = retry_eintr([&] {
+            return ::waitid(P_PIDFD, static_cast<id_t>(process_.pidfd.get()), &info, WEXITED | WNOHANG);
+        });
+        if (result == 0 && info.si_pid == 0) return;
+        process_watch_.reset();
+        tell_gone();
+    });
+    process_watch_->want(true, false);
+}
+
+void ShimLink::tell_gone() {
+    // A copy, since the link and its callbacks may not survive the call.
+    const auto gone = callbacks_.gone;
+    gone();
+}
+
+void ShimLink::wake_up() noexcept {
+    if (process_.pidfd) ::syscall(SYS_pidfd_send_signal, process_.pidfd.get(), SIGCONT, nullptr, 0);
+}
+
+}  // namespace cancelable

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <deque>
+#include <functional>
+#include <memory>
+#include <vector>
+
+#include "engine/launcher.h"
+#include "engine/loop.h"
+#include "engine/process/fd.h"
+#include "engine/shim/channel.h"
+
+namespace cancelable {
+
+// The supervisor's end of the channel to one shim, and the watch over the shim's process.
+//
+// Callbacks come from the loop. A link may be destroyed inside its own callbacks.
+class ShimLink {
+public:
+    struct Callbacks {
+        // A report, and the memory with the operation's description if the shim sent it along.
+        std::function<void(ShimReport, UniqueFd description)> reported;
+        // The shim is dead, and reaped if it was our child; nothing more will be reported.
+        std::function<void()> gone;
+    };
+
+    // To a shim that was just launched: our child.
+    ShimLink(Loop& loop, LaunchedShim shim, Callbacks callbacks);
+
+    // To a shim that an earlier supervisor launched: not our child, so that only the channel tells of its
+    // end.
+    ShimLink(Loop& loop, UniqueFd channel, Callbacks callbacks);
+
+    ~ShimLink();
+    ShimLink(const ShimLink&) = delete;
+    ShimLink& operator=(const ShimLink&) = delete;
+
+    // Never waits: what the channel cannot take now is sent when it can.
+    void send(const ShimCommand& command);
+
+    // Lets the shim go after its last report, and closes the channel. `gone` comes once it is reaped, which
+    // for one that has left orphans alone is when the last of them ends; never for a shim that is not our
+    // child.
+    void release();
+
+    // Continues a shim that somebody has stopped.
+    void wake_up() noexcept;
+
+    // True for a shim that an earlier supervisor launched.
+    bool is_adopted() const noexcept { return !process_.pidfd; }
+
+private:
+    void read_channel();
+    void flush();
+    void close_channel();
+    void watch_process();
+    void tell_gone();
+
+    Loop& loop_;
+    Callbacks callbacks_;
+    Child process_;
+    UniqueFd channel_;
+    std::unique_ptr<Watch> channel_watch_;
+    std::unique_ptr<Watch> process_watch_;
+    std::deque<std::vector<std::byte>> unsent_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
+};
+
+}  // namespace cancelable

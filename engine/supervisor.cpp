@@ -1,0 +1,483 @@
+#include "engine/supervisor.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <thread>
+#include <unordered_map>
+#include <utility>
+
+#include "engine/adoption.h"
+#include "engine/directories.h"
+#include "engine/ids.h"
+#include "engine/launcher.h"
+#include "engine/outcome.h"
+#include "engine/shim_link.h"
+#include "engine/strays.h"
+
+namespace cancelable {
+namespace {
+
+// How long a new supervisor waits for the shims of its predecessor to report themselves before it serves
+// clients.
+constexpr std::chrono::seconds kAdoptionPatience{2};
+
+WallTime wall_now() {
+    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+}
+
+bool is_settled(const Operation& operation) {
+    return is_ended(operation.status) || (operation.cancelation && !operation.cancelation->survivors.empty());
+}
+
+// What the command finds in its environment beside the caller's own.
+void add_context(std::vector<std::string>& environment, OperationId id, const std::string& socket_path) {
+    constexpr std::string_view kId = "CANCELABLE_OPERATION_ID=";
+    constexpr std::string_view kSocket = "CANCELABLE_SOCKET=";
+    std::erase_if(environment, [&](const std::string& variable) {
+        return variable.starts_with(kId) || variable.starts_with(kSocket);
+    });
+    environment.push_back(std::string(kId) + std::to_string(id));
+    environment.push_back(std::string(kSocket) + socket_path);
+}
+
+StopPlan plan_for(const OperationSpec& spec, const CancelRequest& request) {
+    const int signal = request.signal.value_or(spec.signal);
+    if (request.now || signal == SIGKILL) return {};
+    return {{signal, request.grace.value_or(spec.grace)}};
+}
+
+}  // namespace
+
+class Supervisor::Impl {
+public:
+    Impl(Loop& loop, Settings settings, UniqueFd operations, UniqueFd runtime, UniqueFd state,
+         ShimLauncher launcher);
+
+    Result<Snapshot> run(RunRequest request);
+    std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request);
+    Result<> signal(OperationId id, int number);
+    std::uint64_t when_settled(OperationId id, Settled callback);
+    void forget(std::uint64_t number) noexcept { waiting_.erase(number); }
+    Result<> adopt();
+
+    Registry registry_;
+    std::function<void(const Transition&)> listener_;
+
+private:
+    struct Live {
+        std::unique_ptr<ShimLink> link;
+        bool cancel_sent = false;
+        CancelationToken::Registration token;
+    };
+    struct Waiting {
+        OperationId id;
+        Settled callback;
+    };
+
+    Result<UniqueFd> open_log(OperationSpec& spec) const;
+    Live& take_in(const OperationSpec& spec);
+    ShimLink::Callbacks callbacks_for(OperationId id);
+    void cancel_one(OperationId id, const CancelRequest& request, std::vector<OperationId>& cancelled);
+    void cancel_children(OperationId parent, const CancelRequest& request,
+                         std::vector<OperationId>& cancelled);
+    void token_cancelled(OperationId id);
+    void reported(OperationId id, const ShimReport& report, UniqueFd description);
+    void shim_gone(OperationId id);
+    void lose(OperationId id, const std::string& why);
+    void adopt_record(OperationId id, Result<ExitRecord> record);
+    bool change(OperationId id, const std::function<void(Operation&)>& edit);
+    void warn(const std::string& sentence) const {
+        if (settings_.warn) settings_.warn(sentence);
+    }
+
+    Loop& loop_;
+    Settings settings_;
+    UniqueFd operations_;  // the directory of channels and exit records
+    UniqueFd runtime_;
+    UniqueFd state_;
+    IdSource ids_;
+    ShimLauncher launcher_;
+    std::map<OperationId, Live> live_;
+    std::map<OperationId, std::unique_ptr<ShimLink>> adopting_;            // until their first report
+    std::unordered_map<OperationId, std::unique_ptr<ShimLink>> released_;  // until their shim is reaped
+    std::unordered_map<pid_t, OperationId> shims_;                         // our children
+    std::map<std::uint64_t, Waiting> waiting_;
+    std::uint64_t next_waiting_ = 1;
+    Strays strays_;
+    const std::thread::id thread_ = std::this_thread::get_id();
+    std::mutex tokens_mutex_;
+    std::vector<OperationId> cancelled_tokens_;  // by other threads
+    Wake wake_;
+};
+
+Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, UniqueFd runtime, UniqueFd state,
+                       ShimLauncher launcher)
+    : registry_({.history_size = settings.history_size}),
+      loop_(loop),
+      settings_(std::move(settings)),
+      operations_(std::move(operations)),
+      runtime_(std::move(runtime)),
+      state_(std::move(state)),
+      ids_(runtime_.get(), state_.get()),
+      launcher_(std::move(launcher)),
+      strays_(loop, [this](pid_t pid) { return shims_.contains(pid); }),
+      wake_(loop, [this] {
+          std::vector<OperationId> ids;
+          {
+              const std::scoped_lock lock(tokens_mutex_);
+              ids.swap(cancelled_tokens_);
+          }
+          for (const OperationId id : ids)
+              token_cancelled(id);
+      }) {}
+
+Result<UniqueFd> Supervisor::Impl::open_log(OperationSpec& spec) const {
+    if (!state_) return failure(ErrorCode::system, "no state directory for the log: use --no-log");
+    const std::string name = std::to_string(spec.id) + ".log";
+    if (::mkdirat(state_.get(), "logs", 0700) != 0 && errno != EEXIST)
+        return system_error("cannot make the directory of logs");
+    spec.log = settings_.state_directory + "/logs/" + name;
+    UniqueFd log(
+        ::openat(state_.get(), ("logs/" + name).c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    if (!log) return system_error("cannot create the log \"" + spec.log + "\"");
+    return log;
+}
+
+Supervisor::Impl::Live& Supervisor::Impl::take_in(const OperationSpec& spec) {
+    const OperationId id = spec.id;
+    Operation operation;
+    operation.spec = std::make_shared<const OperationSpec>(spec);
+    const Snapshot first = registry_.register_operation(std::move(operation));
+    Live& live = live_[id];
+    live.token = registry_.token(id)->on_cancel([this, id] {
+        if (std::this_thread::get_id() == thread_) {
+            token_cancelled(id);
+            return;
+        }
+        {
+            const std::scoped_lock lock(tokens_mutex_);
+            cancelled_tokens_.push_back(id);
+        }
+        wake_.notify();
+    });
+    if (listener_) listener_({nullptr, first});
+    return live;
+}
+
+ShimLink::Callbacks Supervisor::Impl::callbacks_for(OperationId id) {
+    return {.reported = [this, id](const ShimReport& report,
+                                   UniqueFd description) { reported(id, report, std::move(description)); },
+            .gone = [this, id] { shim_gone(id); }};
+}
+
+Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
+    auto id = ids_.next();
+    if (!id) return std::unexpected(id.error());
+    OperationSpec& spec = request.spec;
+    spec.id = *id;
+    spec.created_at = wall_now();
+    UniqueFd log;
+    if (request.want_log) {
+        auto opened = open_log(spec);
+        if (!opened) return std::unexpected(opened.error());
+        log = std::move(*opened);
+    }
+    add_context(request.launch.environment, *id, settings_.socket_path);
+
+    LaunchDescriptors descriptors{.cwd = request.cwd.get(), .lifeline = request.lifeline.get()};
+    for (std::size_t fd = 0; fd < 3; ++fd)
+        descriptors.stdio[fd] = fd > 0 && log ? log.get() : request.stdio[fd].get();
+    auto shim = launcher_.launch(spec, request.launch, descriptors);
+    if (!shim) {
+        if (log) ::unlinkat(state_.get(), ("logs/" + std::to_string(*id) + ".log").c_str(), 0);
+        return std::unexpected(shim.error());
+    }
+    // Nothing is read from the shim before we are back in the loop, so the record is there in time.
+    shims_.emplace(shim->process.pid, *id);
+    take_in(spec).link = std::make_unique<ShimLink>(loop_, std::move(*shim), callbacks_for(*id));
+    return registry_.get_operation(*id);
+}
+
+bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation&)>& edit) {
+    const Snapshot before = registry_.get_operation(id);
+    const auto after = registry_.update(id, edit);
+    if (!after) {
+        warn("operation " + std::to_string(id) + ": " + after.error().sentence());
+        return false;
+    }
+    if (listener_) listener_({before, *after});
+    if (!is_settled(**after)) return true;
+    // Each is taken out before it is called: it may ask for more, or forget others.
+    for (auto next = waiting_.begin(); next != waiting_.end();) {
+        if (next->second.id != id) {
+            ++next;
+            continue;
+        }
+        const Settled callback = std::move(next->second.callback);
+        const auto number = next->first;
+        waiting_.erase(next);
+        callback(*after);
+        next = waiting_.upper_bound(number);
+    }
+    return true;
+}
+
+std::uint64_t Supervisor::Impl::when_settled(OperationId id, Settled callback) {
+    const std::uint64_t number = next_waiting_++;
+    const Snapshot now = registry_.get_operation(id);
+    if (now == nullptr || is_settled(*now))
+        callback(now);
+    else
+        waiting_.emplace(number, Waiting{id, std::move(callback)});
+    return number;
+}
+
+std::vector<OperationId> Supervisor::Impl::cancel(const Selector& selector, const CancelRequest& request) {
+    std::vector<OperationId> cancelled;
+    for (const Snapshot& operation : registry_.list(selector))
+        cancel_one(operation->id(), request, cancelled);
+    return cancelled;
+}
+
+void Supervisor::Impl::cancel_children(OperationId parent, const CancelRequest& request,
+                                       std::vector<OperationId>& cancelled) {
+    const auto children = registry_.children(parent);
+    if (children.empty()) return;
+    CancelRequest inherited = request;
+    inherited.reason = CancelationReason::parent;
+    inherited.message = "its parent, operation " + std::to_string(parent) + ", was cancelled";
+    for (const Snapshot& child : children)
+        cancel_one(child->id(), inherited, cancelled);
+}
+
+void Supervisor::Impl::cancel_one(OperationId id, const CancelRequest& request,
+                                  std::vector<OperationId>& cancelled) {
+    const auto entry = live_.find(id);
+    if (entry == live_.end() || std::ranges::find(cancelled, id) != cancelled.end()) return;
+    cancelled.push_back(id);
+    cancel_children(id, request, cancelled);
+
+    Live& live = entry->second;
+    const Snapshot operation = registry_.get_operation(id);
+    const StopPlan plan = plan_for(*operation->spec, request);
+    live.cancel_sent = true;
+    if (live.link) {
+        live.link->send({.kind = ShimCommandKind::cancel,
+                         .reason = request.reason,
+                         .message = request.message,
+                         .uid = request.by.uid,
+                         .pid = request.by.pid,
+                         .plan = plan});
+        live.link->wake_up();
+    }
+    if (operation->status == Status::cancelling) return;
+    change(id, [&](Operation& record) {
+        record.status = Status::cancelling;
+        auto cancelation = std::make_shared<Cancelation>();
+        cancelation->reason = request.reason;
+        cancelation->message = request.message;
+        cancelation->by = request.by;
+        cancelation->signal = plan.empty() ? 0 : plan.front().signal;
+        cancelation->requested_at = wall_now();
+        record.cancelation = std::move(cancelation);
+    });
+    if (auto token = registry_.token(id)) token->cancel(request.reason, request.message);
+}
+
+void Supervisor::Impl::token_cancelled(OperationId id) {
+    const auto entry = live_.find(id);
+    const auto token = registry_.token(id);
+    if (entry == live_.end() || entry->second.cancel_sent || !token) return;
+    std::vector<OperationId> cancelled;
+    cancel_one(id,
+               {.reason = token->reason().value_or(CancelationReason::manual), .message = token->message()},
+               cancelled);
+}
+
+Result<> Supervisor::Impl::signal(OperationId id, int number) {
+    const auto entry = live_.find(id);
+    if (entry == live_.end())
+        return failure(ErrorCode::not_found, "no live operation has the id " + std::to_string(id));
+    if (entry->second.link) entry->second.link->send({.kind = ShimCommandKind::signal, .signal = number});
+    return {};
+}
+
+void Supervisor::Impl::reported(OperationId id, const ShimReport& report, UniqueFd description) {
+    if (const auto adopting = adopting_.find(id); adopting != adopting_.end()) {
+        auto decoded = read_description(description.get());
+        if (!decoded || decoded->spec.id != id) {
+            warn("operation " + std::to_string(id) + " cannot be adopted: its shim does not describe it");
+            adopting_.erase(adopting);
+            return;
+        }
+        Live& live = take_in(decoded->spec);
+        live.link = std::move(adopting->second);
+        adopting_.erase(adopting);
+    }
+    const auto entry = live_.find(id);
+    if (entry == live_.end() || report.id != id) return;
+
+    const Snapshot before = registry_.get_operation(id);
+    if (report.started && before->status == Status::pending)
+        change(id, [&](Operation& record) { record.status = Status::running; });
+    change(id, [&](Operation& record) { apply_report(record, report); });
+    if (report.cancelation && !before->cancelation) {
+        // The shim itself has cancelled: its timer, its lifeline, or a signal that it got.
+        entry->second.cancel_sent = true;
+        if (auto token = registry_.token(id))
+            token->cancel(report.cancelation->reason, report.cancelation->message);
+        std::vector<OperationId> cancelled;
+        cancel_children(id, {.by = {report.cancelation->uid, report.cancelation->pid}}, cancelled);
+    }
+    if (!report.over) return;
+    std::unique_ptr<ShimLink> link = std::move(entry->second.link);
+    live_.erase(id);
+    link->release();
+    if (!link->is_adopted()) released_.emplace(id, std::move(link));
+}
+
+void Supervisor::Impl::shim_gone(OperationId id) {
+    std::erase_if(shims_, [id](const auto& shim) { return shim.second == id; });
+    if (released_.erase(id) > 0) return;
+    adopting_.erase(id);  // It ended before it had said anything: its record tells.
+    const auto entry = live_.find(id);
+    const bool was_child = entry != live_.end() && entry->second.link && !entry->second.link->is_adopted();
+    if (entry != live_.end()) entry->second.link.reset();
+
+    auto record = read_exit_record(operations_.get(), id);
+    ::unlinkat(operations_.get(), channel_name(id).c_str(), 0);
+    if (record || entry == live_.end()) {
+        adopt_record(id, std::move(record));
+        return;
+    }
+    if (!was_child) {
+        lose(id, "its shim was killed");
+        return;
+    }
+    strays_.end([this, id](const std::vector<pid_t>& survivors) {
+        std::string why = "its shim was killed";
+        for (std::size_t i = 0; i < survivors.size(); ++i)
+            why += (i == 0 ? "; still alive and not ours to signal: " : ", ") + std::to_string(survivors[i]);
+        lose(id, why);
+    });
+}
+
+void Supervisor::Impl::lose(OperationId id, const std::string& why) {
+    warn("operation " + std::to_string(id) + " is lost: " + why);
+    change(id, [&](Operation& record) {
+        record.status = Status::lost;
+        record.error = why;
+        record.pid.reset();
+        record.ended_at = wall_now();
+        if (record.started_at) record.duration = *record.ended_at - *record.started_at;
+    });
+    live_.erase(id);
+}
+
+Result<> Supervisor::Impl::adopt() {
+    auto left = find_left_operations(operations_.get());
+    if (!left) return std::unexpected(left.error());
+    for (LeftOperation& operation : *left) {
+        ids_.skip_to(operation.id);
+        if (operation.channel)
+            adopting_.emplace(operation.id, std::make_unique<ShimLink>(loop_, std::move(operation.channel),
+                                                                       callbacks_for(operation.id)));
+        else
+            adopt_record(operation.id, std::move(operation.exit_record));
+    }
+    // Clients that come next shall see them all. A shim that does not answer in time is adopted when it does.
+    bool out_of_patience = false;
+    Timer patience(loop_, [&] { out_of_patience = true; });
+    patience.start(kAdoptionPatience);
+    while (!adopting_.empty() && !out_of_patience)
+        loop_.run_once(true);
+    return {};
+}
+
+// An operation that ended while nobody watched, known or not yet known here.
+void Supervisor::Impl::adopt_record(OperationId id, Result<ExitRecord> record) {
+    if (!live_.contains(id)) {
+        OperationSpec unknown;
+        unknown.id = id;
+        unknown.name = "unknown";
+        unknown.created_at = wall_now();
+        take_in(record ? record->spec : unknown);
+    }
+    if (!record) {
+        lose(id, record.error().os_errno == ENOENT ? "it ended without a record" : record.error().sentence());
+    } else {
+        const ShimReport& report = record->report;
+        if (report.started && registry_.get_operation(id)->status == Status::pending)
+            change(id, [](Operation& operation) { operation.status = Status::running; });
+        change(id, [&](Operation& operation) { apply_report(operation, report); });
+        live_.erase(id);
+    }
+    forget_exit_record(operations_.get(), id);
+}
+
+Result<std::unique_ptr<Supervisor>> Supervisor::create(Loop& loop, Settings settings) {
+    // Trees of killed shims must fall to us and not to init.
+    if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return system_error("cannot become a subreaper");
+    auto runtime = open_file(settings.runtime_directory.c_str(), O_RDONLY | O_DIRECTORY);
+    if (!runtime) return std::unexpected(runtime.error());
+    const std::string operations_path = settings.runtime_directory + "/ops";
+    if (auto made = ensure_private_directory(operations_path); !made) return std::unexpected(made.error());
+    auto operations = open_file(operations_path.c_str(), O_RDONLY | O_DIRECTORY);
+    if (!operations) return std::unexpected(operations.error());
+
+    // Without a state directory there are no logs, and ids go on from the runtime directory: commands run all
+    // the same.
+    UniqueFd state;
+    if (auto made = ensure_private_directory_tree(settings.state_directory); !made) {
+        if (settings.warn) settings.warn(made.error().sentence());
+    } else if (auto opened = open_file(settings.state_directory.c_str(), O_RDONLY | O_DIRECTORY); opened) {
+        state = std::move(*opened);
+    } else if (settings.warn) {
+        settings.warn(opened.error().sentence());
+    }
+    auto launcher = ShimLauncher::create(settings.shim_path, operations->get());
+    if (!launcher) return std::unexpected(launcher.error());
+    auto impl = std::make_unique<Impl>(loop, std::move(settings), std::move(*operations), std::move(*runtime),
+                                       std::move(state), std::move(*launcher));
+    if (auto adopted = impl->adopt(); !adopted) return std::unexpected(adopted.error());
+    return std::unique_ptr<Supervisor>(new Supervisor(std::move(impl)));
+}
+
+Supervisor::Supervisor(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+Supervisor::~Supervisor() = default;
+
+Result<Snapshot> Supervisor::run(RunRequest request) {
+    return impl_->run(std::move(request));
+}
+
+std::vector<OperationId> Supervisor::cancel(const Selector& selector, const CancelRequest& request) {
+    return impl_->cancel(selector, request);
+}
+
+Result<> Supervisor::signal(OperationId id, int signal_number) {
+    return impl_->signal(id, signal_number);
+}
+
+std::uint64_t Supervisor::when_settled(OperationId id, Settled callback) {
+    return impl_->when_settled(id, std::move(callback));
+}
+
+void Supervisor::forget(std::uint64_t callback_number) noexcept {
+    impl_->forget(callback_number);
+}
+
+Registry& Supervisor::registry() noexcept {
+    return impl_->registry_;
+}
+
+void Supervisor::on_change(std::function<void(const Transition&)> listener) {
+    impl_->listener_ = std::move(listener);
+}
+
+}  // namespace cancelable
