@@ -3,7 +3,6 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -12,41 +11,18 @@
 #include "engine/operation.h"
 #include "engine/process/error.h"
 #include "engine/selector.h"
+#include "engine/statistics.h"
 #include "engine/token.h"
+#include "engine/transition_feed.h"
 
 namespace cancelable {
 
-struct Percentiles {
-    double p50 = 0;
-    double p90 = 0;
-    double p99 = 0;
-};
-
-// The numbers of `stats`; seconds where not said otherwise.
-struct Statistics {
-    std::uint64_t total_operations = 0;      // ever registered here, and what history holds from before
-    std::uint64_t running_operations = 0;    // status running
-    std::uint64_t cancelled_operations = 0;  // ended as cancelled or timeout
-    std::uint64_t active_operations = 0;     // not ended
-    std::map<Status, std::uint64_t> active_by_status;
-    std::uint64_t history_size = 0;
-    std::map<Status, std::uint64_t> history_by_status;
-    std::uint64_t total_completed = 0;
-    double average_duration_seconds = 0;
-    Percentiles duration;
-    Percentiles cancel_latency;   // from request to gone
-    std::uint64_t escalated = 0;  // cancelations that needed SIGKILL
-};
-
-// One step in an operation's life, as listeners get it.
-struct Transition {
-    Snapshot before;  // null: just registered
-    Snapshot after;
-};
-
 // Every operation of this supervisor: the live ones, and the last ones that ended.
 //
-// Safe from every thread. What it hands out are snapshots: immutable, consistent, and valid as long as they are held.
+// Safe from every thread. What it hands out are snapshots: immutable, consistent, and valid as long as they
+// are held. A reader holds the lock only while it copies pointers to what its selector could pick; names,
+// tags and ages are looked at after that. Functions that are passed in run without the lock, so they may use
+// the registry.
 class Registry {
 public:
     struct Options {
@@ -58,14 +34,18 @@ public:
     Registry(const Registry&) = delete;
     Registry& operator=(const Registry&) = delete;
 
-    // Takes a new operation in. Its id must be new here.
+    // Takes a new operation in and makes its token, which is linked to that of its parent where that is live:
+    // a cancelation of the parent reaches its children with the reason `parent`. One that has ended already
+    // (from a record of earlier days) goes into the history, and counts. Throws std::invalid_argument where
+    // the operation has no spec, or an id that is known here.
     Snapshot register_operation(Operation first);
 
     // The only way a record changes: `change` edits a copy, the status step is checked against the table in
-    // operation.h, and the copy is published. Unknown and ended operations are refused, and so is a forbidden step.
+    // operation.h, and the copy is published. Unknown and ended operations are refused, and so is a forbidden
+    // step. Where another thread has changed the operation meanwhile, `change` runs again, on the new record.
     Result<Snapshot> update(OperationId id, const std::function<void(Operation&)>& change);
 
-    // Forgets an operation, live or ended.
+    // Forgets an operation, live or ended. Listeners hear nothing of it, and its token is left as it is.
     bool unregister(OperationId id);
 
     Snapshot get_operation(OperationId id) const;  // null where there is none
@@ -81,7 +61,37 @@ public:
     // The token of a live operation: what cancels it, from any thread.
     std::optional<CancelationToken> token(OperationId id) const;
 
+    // Sets the operation's token; callbacks run on this thread, before it returns. True where this call was
+    // the one that cancelled it, false where it was cancelled before. not_found, or refused where it has
+    // ended. The status is changed by whoever runs the operation and watches the token, not here.
+    Result<bool> cancel_operation(OperationId id, CancelationReason reason, std::string message = {});
+
+    // As cancel_operation() for all live ones that `selector` picks and `predicate`, where there is one,
+    // agrees to. The ids of those that this call cancelled, in their order; children that went with a parent
+    // are among them only where they were picked and come first.
+    std::vector<OperationId> cancel_all(const Selector& selector, CancelationReason reason,
+                                        const std::string& message = {},
+                                        const std::function<bool(const Operation&)>& predicate = {});
+
+    // The last `limit` that ended, in the order in which they did; of one status, and ended at `since` or
+    // later.
+    std::vector<Snapshot> history(std::optional<std::size_t> limit = std::nullopt,
+                                  std::optional<Status> status = std::nullopt,
+                                  std::optional<WallTime> since = std::nullopt) const;
+
+    // Forgets those that ended longer ago than that; `keep_failed`: but for the failed and the lost. Returns
+    // how many.
+    std::size_t cleanup(std::chrono::milliseconds older_than, bool keep_failed = false);
+
     Statistics get_statistics() const;
+
+    // Grows with every published change, so that a client can ask what is new. No lock is taken.
+    std::uint64_t revision() const noexcept;
+
+    // Every transition, in order, from now on. The listener runs on the thread whose change it was, before
+    // that returns; or, where another thread is at it just then, on that one and soon.
+    using Subscription = TransitionFeed::Subscription;
+    [[nodiscard]] Subscription subscribe(std::function<void(const Transition&)> listener);
 
 private:
     struct Impl;
