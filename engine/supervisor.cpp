@@ -81,7 +81,7 @@ private:
     };
 
     Result<UniqueFd> open_log(OperationSpec& spec) const;
-    Live& take_in(const OperationSpec& spec);
+    void take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link);
     ShimLink::Callbacks callbacks_for(OperationId id);
     void cancel_one(OperationId id, const CancelRequest& request, std::vector<OperationId>& cancelled);
     void cancel_children(OperationId parent, const CancelRequest& request,
@@ -149,12 +149,16 @@ Result<UniqueFd> Supervisor::Impl::open_log(OperationSpec& spec) const {
     return log;
 }
 
-Supervisor::Impl::Live& Supervisor::Impl::take_in(const OperationSpec& spec) {
+void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link) {
     const OperationId id = spec.id;
     Operation operation;
     operation.spec = std::make_shared<const OperationSpec>(spec);
     const Snapshot first = registry_.register_operation(std::move(operation));
     Live& live = live_[id];
+    live.link = std::move(link);
+    if (listener_) listener_({nullptr, first});
+    if (!live.link) return;  // Only its record is left: it has ended, and there is nobody to tell.
+    // The child of a parent that is being cancelled comes with a token that is set: this runs at once then.
     live.token = registry_.token(id)->on_cancel([this, id] {
         if (std::this_thread::get_id() == thread_) {
             token_cancelled(id);
@@ -166,8 +170,6 @@ Supervisor::Impl::Live& Supervisor::Impl::take_in(const OperationSpec& spec) {
         }
         wake_.notify();
     });
-    if (listener_) listener_({nullptr, first});
-    return live;
 }
 
 ShimLink::Callbacks Supervisor::Impl::callbacks_for(OperationId id) {
@@ -200,7 +202,7 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
     }
     // Nothing is read from the shim before we are back in the loop, so the record is there in time.
     shims_.emplace(shim->process.pid, *id);
-    take_in(spec).link = std::make_unique<ShimLink>(loop_, std::move(*shim), callbacks_for(*id));
+    take_in(spec, std::make_unique<ShimLink>(loop_, std::move(*shim), callbacks_for(*id)));
     return registry_.get_operation(*id);
 }
 
@@ -316,9 +318,9 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
             adopting_.erase(adopting);
             return;
         }
-        Live& live = take_in(decoded->spec);
-        live.link = std::move(adopting->second);
+        std::unique_ptr<ShimLink> link = std::move(adopting->second);
         adopting_.erase(adopting);
+        take_in(decoded->spec, std::move(link));
     }
     const auto entry = live_.find(id);
     if (entry == live_.end() || report.id != id) return;
@@ -407,7 +409,7 @@ void Supervisor::Impl::adopt_record(OperationId id, Result<ExitRecord> record) {
         unknown.id = id;
         unknown.name = "unknown";
         unknown.created_at = wall_now();
-        take_in(record ? record->spec : unknown);
+        take_in(record ? record->spec : unknown, nullptr);
     }
     if (!record) {
         lose(id, record.error().os_errno == ENOENT ? "it ended without a record" : record.error().sentence());
