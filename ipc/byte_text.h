@@ -1,0 +1,26 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <string>
+#include <string_view>
+
+#include "engine/process/error.h"
+
+namespace cancelable::ipc {
+
+bool is_utf8(std::string_view bytes) noexcept;
+
+// The bytes with U+FFFD in place of whatever is not UTF-8.
+std::string to_utf8(std::string bytes);
+
+// Bytes as JSON without loss: a string where they are UTF-8, else {"base64": "…"}.
+nlohmann::json bytes_to_json(std::string_view bytes);
+
+// The way back; the string is moved out of `json`. Refuses zero bytes, which nothing that the kernel is told
+// can hold. The error's sentence lacks its subject, which the caller knows: "holds a zero byte".
+Result<std::string> bytes_from_json(nlohmann::json& json);
+
+std::string encode_base64(std::string_view bytes);
+Result<std::string> decode_base64(std::string_view text);
+
+}  // namespace cancelable::ipc
