@@ -10,6 +10,7 @@
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/process/error.h"
@@ -91,6 +92,6 @@ nlohmann::json encode(const StopParams& params);
 Result<StopParams> decode_stop(nlohmann::json params);
 
 // The methods that take nothing.
-Result<> decode_nothing(nlohmann::json params);
+Result<> decode_nothing(nlohmann::json params, std::string_view method);
 
 }  // namespace cancelable::ipc

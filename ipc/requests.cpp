@@ -1,0 +1,173 @@
+#include "ipc/requests.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "engine/process/signal_names.h"
+#include "ipc/byte_text.h"
+#include "ipc/params.h"
+#include "ipc/selector_codec.h"
+
+namespace cancelable::ipc {
+namespace {
+
+using nlohmann::json;
+
+constexpr std::array<std::string_view, 3> kModes{"refuse", "cancel", "keep"};
+
+json seconds(std::chrono::milliseconds time) {
+    return std::chrono::duration<double>(time).count();
+}
+
+template <class T>
+void get_selector(Params& params, T& target) {
+    auto encoded = params.take("selector");
+    if (!encoded) return;
+    auto selector = decode_selector(std::move(*encoded));
+    if (selector)
+        target.selector = std::move(*selector);
+    else
+        params.adopt(selector.error());
+}
+
+template <class T>
+Result<T> finished(const Params& params, T decoded) {
+    if (auto result = params.finish(); !result) return std::unexpected(result.error());
+    return decoded;
+}
+
+}  // namespace
+
+json encode(const ListParams& list) {
+    json encoded = json::object();
+    if (json selector = encode_selector(list.selector); !selector.empty())
+        encoded["selector"] = std::move(selector);
+    if (list.all) encoded["all"] = true;
+    if (list.limit) encoded["limit"] = *list.limit;
+    if (list.after) encoded["after"] = *list.after;
+    if (list.key) encoded["key"] = *list.key;
+    return encoded;
+}
+
+Result<ListParams> decode_list(json encoded) {
+    ListParams list;
+    Params params(encoded, "operation.list");
+    get_selector(params, list);
+    params.get("all", list.all);
+    params.get("limit", list.limit);
+    params.get("after", list.after);
+    params.get("key", list.key);
+    return finished(params, std::move(list));
+}
+
+json encode(const CancelParams& cancel) {
+    json encoded{{"selector", encode_selector(cancel.selector)}, {"wait", cancel.wait}};
+    const CancelRequest& request = cancel.request;
+    if (request.reason != CancelationReason::manual) encoded["reason"] = to_string(request.reason);
+    if (!request.message.empty()) encoded["message"] = bytes_to_json(request.message);
+    if (request.signal) encoded["signal"] = signal_name(*request.signal);
+    if (request.grace) encoded["grace"] = seconds(*request.grace);
+    if (request.now) encoded["now"] = true;
+    if (cancel.dry_run) encoded["dry_run"] = true;
+    return encoded;
+}
+
+Result<CancelParams> decode_cancel(json encoded) {
+    CancelParams cancel;
+    CancelRequest& request = cancel.request;
+    Params params(encoded, "operation.cancel");
+    get_selector(params, cancel);
+    if (params.is_given("reason")) {
+        // The other reasons are the supervisor's own: nobody may claim that a timeout ran out.
+        std::string name;
+        params.get("reason", name);
+        request.reason = parse_reason(name).value_or(CancelationReason::error);
+        if (request.reason != CancelationReason::manual && request.reason != CancelationReason::signal)
+            params.fail("reason", "must be \"manual\" or \"signal\"");
+    }
+    params.get("message", request.message);
+    if (params.is_given("signal")) params.get_signal("signal", request.signal.emplace());
+    params.get("grace", request.grace);
+    params.get("now", request.now);
+    params.get("wait", cancel.wait);
+    params.get("dry_run", cancel.dry_run);
+    return finished(params, std::move(cancel));
+}
+
+json encode(const WaitParams& wait) {
+    json encoded{{"selector", encode_selector(wait.selector)}};
+    if (wait.any) encoded["any"] = true;
+    if (wait.timeout) encoded["timeout"] = seconds(*wait.timeout);
+    return encoded;
+}
+
+Result<WaitParams> decode_wait(json encoded) {
+    WaitParams wait;
+    Params params(encoded, "operation.wait");
+    get_selector(params, wait);
+    params.get("any", wait.any);
+    params.get("timeout", wait.timeout);
+    return finished(params, std::move(wait));
+}
+
+json encode(const SignalParams& signal) {
+    return {{"id", signal.id}, {"signal", signal_name(signal.signal)}};
+}
+
+Result<SignalParams> decode_signal(json encoded) {
+    SignalParams signal;
+    Params params(encoded, "operation.signal");
+    params.require("id");
+    params.require("signal");
+    params.get("id", signal.id, 1);
+    params.get_signal("signal", signal.signal);
+    return finished(params, signal);
+}
+
+json encode(const ShowParams& show) {
+    return {{"id", show.id}};
+}
+
+Result<ShowParams> decode_show(json encoded) {
+    ShowParams show;
+    Params params(encoded, "operation.show");
+    params.require("id");
+    params.get("id", show.id, 1);
+    return finished(params, show);
+}
+
+json encode(const CurrentParams& current) {
+    if (current.operation_id == 0) return json::object();
+    return {{"operation_id", current.operation_id}};
+}
+
+Result<CurrentParams> decode_current(json encoded) {
+    CurrentParams current;
+    Params params(encoded, "operation.current");
+    params.get("operation_id", current.operation_id);
+    return finished(params, current);
+}
+
+json encode(const StopParams& stop) {
+    return {{"mode", kModes[static_cast<std::size_t>(stop.mode)]}};
+}
+
+Result<StopParams> decode_stop(json encoded) {
+    StopParams stop;
+    Params params(encoded, "supervisor.stop");
+    std::string name(kModes[0]);
+    params.get("mode", name);
+    const auto* found = std::ranges::find(kModes, name);
+    if (found == kModes.end())
+        params.fail("mode", R"(must be "refuse", "cancel" or "keep")");
+    else
+        stop.mode = static_cast<StopParams::Mode>(found - kModes.begin());
+    return finished(params, stop);
+}
+
+Result<> decode_nothing(json encoded, std::string_view method) {
+    return Params(encoded, method).finish();
+}
+
+}  // namespace cancelable::ipc
