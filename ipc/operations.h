@@ -1,0 +1,48 @@
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "engine/supervisor.h"
+
+namespace cancelable::ipc {
+
+// What the service needs of the engine: Supervisor's functions, as an interface, so that the service can be
+// tried without processes. See engine/supervisor.h for what each promises.
+class Operations {
+public:
+    virtual ~Operations() = default;
+    virtual Result<Snapshot> run(RunRequest request) = 0;
+    virtual std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request) = 0;
+    virtual Result<> signal(OperationId id, int signal_number) = 0;
+    virtual std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) = 0;
+    virtual void forget(std::uint64_t callback_number) noexcept = 0;
+    virtual void on_change(std::function<void(const Transition&)> listener) = 0;
+    virtual Registry& registry() noexcept = 0;
+};
+
+// The supervisor's.
+class SupervisorOperations final : public Operations {
+public:
+    explicit SupervisorOperations(Supervisor& supervisor) : supervisor_(supervisor) {}
+    Result<Snapshot> run(RunRequest request) override { return supervisor_.run(std::move(request)); }
+    std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request) override {
+        return supervisor_.cancel(selector, request);
+    }
+    Result<> signal(OperationId id, int signal_number) override {
+        return supervisor_.signal(id, signal_number);
+    }
+    std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) override {
+        return supervisor_.when_settled(id, std::move(callback));
+    }
+    void forget(std::uint64_t callback_number) noexcept override { supervisor_.forget(callback_number); }
+    void on_change(std::function<void(const Transition&)> listener) override {
+        supervisor_.on_change(std::move(listener));
+    }
+    Registry& registry() noexcept override { return supervisor_.registry(); }
+
+private:
+    Supervisor& supervisor_;
+};
+
+}  // namespace cancelable::ipc
