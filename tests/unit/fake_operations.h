@@ -1,0 +1,109 @@
+// The engine without processes: a real registry, and operations that change when the test says so.
+#pragma once
+
+#include <algorithm>
+#include <map>
+#include <memory>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include "ipc/operations.h"
+
+namespace cancelable::ipc::testing {
+
+class FakeOperations final : public Operations {
+public:
+    Result<Snapshot> run(RunRequest request) override {
+        if (refuse_next) return std::unexpected(*std::exchange(refuse_next, std::nullopt));
+        auto spec = std::make_shared<OperationSpec>(request.spec);
+        spec->id = ++last_id_;
+        spec->created_at = std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+        last_request = std::move(request);
+        Operation operation;
+        operation.spec = std::move(spec);
+        operation.status = Status::pending;
+        registry_.register_operation(std::move(operation));
+        return change(last_id_, [](Operation& started) { started.status = Status::running; });
+    }
+
+    std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request) override {
+        cancel_requests.push_back(request);
+        std::vector<OperationId> ids;
+        for (const Snapshot& snapshot : registry_.list(selector)) {
+            ids.push_back(snapshot->id());
+            if (snapshot->status == Status::cancelling) continue;
+            change(ids.back(), [&](Operation& operation) {
+                operation.status = Status::cancelling;
+                Cancelation cancelation;
+                cancelation.reason = request.reason;
+                cancelation.message = request.message;
+                cancelation.by = request.by;
+                operation.cancelation = std::make_shared<const Cancelation>(cancelation);
+            });
+        }
+        return ids;
+    }
+
+    Result<> signal(OperationId id, int signal_number) override {
+        if (!registry_.get_operation(id)) return failure(ErrorCode::not_found, "there is no such operation");
+        signals.emplace_back(id, signal_number);
+        return {};
+    }
+
+    std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) override {
+        const Snapshot snapshot = registry_.get_operation(id);
+        const std::uint64_t number = ++last_callback_;
+        if (!snapshot || is_ended(snapshot->status))
+            callback(snapshot);
+        else
+            callbacks_[number] = {id, std::move(callback)};
+        return number;
+    }
+
+    void forget(std::uint64_t callback_number) noexcept override { callbacks_.erase(callback_number); }
+    void on_change(std::function<void(const Transition&)> listener) override {
+        listener_ = std::move(listener);
+    }
+    Registry& registry() noexcept override { return registry_; }
+
+    void end(OperationId id, Status status) {
+        const Snapshot ended = change(id, [&](Operation& operation) { operation.status = status; });
+        std::vector<Supervisor::Settled> due;
+        for (auto it = callbacks_.begin(); it != callbacks_.end();) {
+            if (it->second.first == id) {
+                due.push_back(std::move(it->second.second));
+                it = callbacks_.erase(it);
+            } else {
+                ++it;
+            }
+        }
+        for (const auto& callback : due)
+            callback(ended);
+    }
+
+    std::size_t waiting_callbacks() const { return callbacks_.size(); }
+
+    std::optional<RunRequest> last_request;
+    std::optional<Error> refuse_next;
+    std::vector<CancelRequest> cancel_requests;
+    std::vector<std::pair<OperationId, int>> signals;
+
+private:
+    Snapshot change(OperationId id, const std::function<void(Operation&)>& how) {
+        const Snapshot before = registry_.get_operation(id);
+        const auto after = registry_.update(id, how);
+        if (!after) std::abort();
+        if (listener_) listener_({before, *after});
+        return *after;
+    }
+
+    Registry registry_;
+    OperationId last_id_ = 0;
+    std::uint64_t last_callback_ = 0;
+    std::map<std::uint64_t, std::pair<OperationId, Supervisor::Settled>> callbacks_;
+    std::function<void(const Transition&)> listener_;
+};
+
+}  // namespace cancelable::ipc::testing
