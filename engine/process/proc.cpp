@@ -4,10 +4,8 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
 #include <memory>
 #include <string_view>
 
@@ -21,23 +19,51 @@ struct CloseDirectory {
 };
 using Directory = std::unique_ptr<DIR, CloseDirectory>;
 
+// "/proc/<pid>/stat" and the like, without stdio: a walk makes thousands of them, and a shim is spared the
+// code.
+class ProcPath {
+public:
+    ProcPath& operator/(std::string_view name) noexcept {
+        *end_++ = '/';
+        end_ = std::copy(name.begin(), name.end(), end_);
+        return *this;
+    }
+    ProcPath& operator/(pid_t number) noexcept {
+        *end_++ = '/';
+        end_ = std::to_chars(end_, text_ + sizeof text_ - 1, number).ptr;
+        return *this;
+    }
+    const char* c_str() noexcept {
+        *end_ = '\0';
+        return text_;
+    }
+
+private:
+    char text_[64] = "/proc";
+    char* end_ = text_ + 5;
+};
+
+std::uint64_t to_number(std::string_view text) noexcept {
+    std::uint64_t number = 0;
+    std::from_chars(text.data(), text.data() + text.size(), number);
+    return number;
+}
+
 // Numeric names of a directory: processes of /proc, threads of /proc/<pid>/task.
 template <class Visit>
 void for_each_number(const char* path, Visit&& visit) {
     const Directory directory(::opendir(path));
     if (!directory) return;
     while (const dirent* entry = ::readdir(directory.get())) {
-        char* end = nullptr;
-        const long number = std::strtol(entry->d_name, &end, 10);
-        if (end != entry->d_name && *end == '\0') visit(static_cast<pid_t>(number));
+        if (const std::uint64_t number = to_number(entry->d_name); number != 0)
+            visit(static_cast<pid_t>(number));
     }
 }
 
 // False where the file is not there: the task has gone, or the kernel was built without it.
 bool append_children_of_thread(pid_t pid, pid_t thread, std::vector<pid_t>& children) {
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/%d/task/%d/children", pid, thread);
-    const UniqueFd file(::open(path, O_RDONLY | O_CLOEXEC));
+    const UniqueFd file(
+        ::open((ProcPath() / pid / "task" / thread / "children").c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) return false;
     char buffer[4096];
     pid_t number = 0;  // A number may be cut in two by the end of the buffer.
@@ -58,34 +84,35 @@ bool append_children_of_thread(pid_t pid, pid_t thread, std::vector<pid_t>& chil
 }
 
 bool kernel_lists_children() {
-    static const bool listed = [] {
-        char path[64];
-        std::snprintf(path, sizeof path, "/proc/%d/task/%d/children", ::getpid(), ::getpid());
-        return ::access(path, R_OK) == 0;
-    }();
+    static const bool listed =
+        ::access((ProcPath() / ::getpid() / "task" / ::getpid() / "children").c_str(), R_OK) == 0;
     return listed;
 }
 
 }  // namespace
 
 std::optional<ProcStat> read_stat(pid_t pid) {
-    char buffer[1024];
-    std::snprintf(buffer, sizeof buffer, "/proc/%d/stat", pid);
-    const UniqueFd file(::open(buffer, O_RDONLY | O_CLOEXEC));
+    const UniqueFd file(::open((ProcPath() / pid / "stat").c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) return std::nullopt;
-    const ssize_t length = retry_eintr([&] { return ::read(file.get(), buffer, sizeof buffer - 1); });
+    char buffer[1024];
+    const ssize_t length = retry_eintr([&] { return ::read(file.get(), buffer, sizeof buffer); });
     if (length <= 0) return std::nullopt;
-    buffer[length] = '\0';
-    // The name stands in parentheses and may itself contain some: the fields start behind the last one.
-    const char* fields = std::strrchr(buffer, ')');
-    if (fields == nullptr) return std::nullopt;
+    std::string_view text(buffer, static_cast<std::size_t>(length));
+    // The name stands in parentheses and may itself contain some: the numbered fields start behind the last
+    // one.
+    const std::size_t name_end = text.rfind(')');
+    if (name_end == std::string_view::npos || name_end + 2 > text.size()) return std::nullopt;
+    text.remove_prefix(name_end + 2);
     ProcStat stat;
-    unsigned long long start_time = 0;
-    const int read = std::sscanf(
-        fields + 1, " %c %d %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %u %*s %llu",
-        &stat.state, &stat.parent, &stat.threads, &start_time);
-    if (read != 4) return std::nullopt;
-    stat.start_time = start_time;
+    for (int field = 3; field <= 22; ++field) {  // as proc(5) counts them
+        const std::string_view value = text.substr(0, text.find(' '));
+        if (value.empty()) return std::nullopt;
+        if (field == 3) stat.state = value.front();
+        if (field == 4) stat.parent = static_cast<pid_t>(to_number(value));
+        if (field == 20) stat.threads = static_cast<unsigned>(to_number(value));
+        if (field == 22) stat.start_time = to_number(value);
+        text.remove_prefix(std::min(value.size() + 1, text.size()));
+    }
     return stat;
 }
 
@@ -102,9 +129,8 @@ void append_children(pid_t pid, unsigned threads, std::vector<pid_t>& children) 
         append_children_of_thread(pid, pid, children);
         return;
     }
-    char path[64];
-    std::snprintf(path, sizeof path, "/proc/%d/task", pid);
-    for_each_number(path, [&](pid_t thread) { append_children_of_thread(pid, thread, children); });
+    for_each_number((ProcPath() / pid / "task").c_str(),
+                    [&](pid_t thread) { append_children_of_thread(pid, thread, children); });
 }
 
 }  // namespace cancelable

@@ -20,9 +20,13 @@
 #include "engine/process/search_path.h"
 #include "engine/process/signal_names.h"
 #include "engine/process/spawn.h"
+#include "engine/shim/memory.h"
 
 namespace cancelable {
 namespace {
+
+// A command that has run for so long will probably run for longer.
+constexpr std::chrono::milliseconds kSettlingTime{100};
 
 WallTime wall_now() {
     return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
@@ -173,13 +177,21 @@ void Shim::wait_for_events() {
 
     std::optional<Clock::time_point> due = no_children_ ? std::nullopt : canceller_.due();
     if (timeout_at_ && (!due || *timeout_at_ < *due)) due = timeout_at_;
+    const bool settling = !has_settled_ && !canceller_.has_begun();
+    if (const auto settled = Clock::now() + kSettlingTime; settling && (!due || settled < *due))
+        due = settled;
     timespec left{};
     if (due) {
         const auto rest = std::max(*due - Clock::now(), Clock::duration::zero());
         const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
         left = {seconds.count(), std::chrono::nanoseconds(rest - seconds).count()};
     }
-    if (::ppoll(watched.data(), watched.size(), due ? &left : nullptr, nullptr) <= 0) return;
+    const int ready = ::ppoll(watched.data(), watched.size(), due ? &left : nullptr, nullptr);
+    if (ready == 0 && settling) {
+        has_settled_ = true;
+        give_memory_back();
+    }
+    if (ready <= 0) return;
 
     if (watched[kSignals].revents != 0) handle_signals();
     if ((watched[kChannel].revents & POLLOUT) != 0) send_report(false);

@@ -60,6 +60,7 @@ private:
     pid_t command_ = -1;  // until it is reaped
     bool no_children_ = false;
     bool released_ = false;
+    bool has_settled_ = false;    // has given back the memory that only start-up needs
     bool report_is_due_ = false;  // could not be sent yet: the channel was full
     Clock::time_point started_{};
     std::optional<Clock::time_point> timeout_at_;
