@@ -1,0 +1,173 @@
+// The methods named operation.…
+#include <utility>
+
+#include "ipc/requests.h"
+#include "ipc/run_request.h"
+#include "ipc/service_impl.h"
+
+namespace cancelable::ipc {
+namespace {
+
+using nlohmann::json;
+
+WallTime now() {
+    return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
+}
+
+json encode_operations(const std::vector<Snapshot>& snapshots) {
+    json operations = json::array();
+    const WallTime time = now();
+    for (const Snapshot& snapshot : snapshots)
+        operations.push_back(encode_operation(*snapshot, time));
+    return operations;
+}
+
+std::unexpected<Error> needs_selector(std::string_view method) {
+    return failure(
+        ErrorCode::usage,
+        std::string(method) +
+            " needs a selector that says which operations are meant; all of them: {\"all\": true}");
+}
+
+}  // namespace
+
+Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
+    auto params = decode_run(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    if (stopping_) return failure(ErrorCode::refused, "the supervisor is stopping and starts nothing more");
+    const bool watch = params->watch;
+    auto request = make_run_request(std::move(*params), std::move(call.descriptors));
+    if (!request) return std::unexpected(request.error());
+    const auto snapshot = operations_.run(std::move(*request));
+    if (!snapshot) return std::unexpected(snapshot.error());
+    const auto connection = call.answer.connection();
+    // The answer goes first, so that who is told of the end knows the operation.
+    call.answer.result(encode_operation(**snapshot, now()));
+    if (!watch || !connection) return std::nullopt;
+    auto hold = std::make_shared<Hold>(connection);
+    gather(connection.get(), {(*snapshot)->id()}, false, std::nullopt,
+           [hold](const Gathering::Outcome& outcome) {
+               const auto peer = hold->connection();
+               if (peer && !outcome.settled.empty())
+                   peer->notify("operation.ended",
+                                {{"operation", encode_operation(*outcome.settled.front(), now())}});
+           });
+    return std::nullopt;
+}
+
+json Service::Impl::list(const ListParams& params) const {
+    const auto scope = params.all ? Registry::Scope::live_and_ended : Registry::Scope::live;
+    // A key narrows further than the registry can, so the limit has to wait for it.
+    auto snapshots =
+        operations_.registry().list(params.selector, scope, params.key ? std::nullopt : params.limit);
+    if (params.key) {
+        std::erase_if(snapshots,
+                      [&](const Snapshot& snapshot) { return snapshot->spec->key != *params.key; });
+        if (params.limit && snapshots.size() > *params.limit)
+            snapshots.erase(snapshots.begin(), snapshots.end() - static_cast<std::ptrdiff_t>(*params.limit));
+    }
+    return {{"operations", encode_operations(snapshots)}, {"revision", revision_}};
+}
+
+Service::Impl::Outcome Service::Impl::operation_list(Call& call) {
+    auto params = decode_list(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    if (!params->after || revision_ > *params->after) return list(*params);
+    const Connection* connection = call.answer.connection().get();
+    list_waiters_.push_back({connection, std::move(call.answer), std::move(*params)});
+    return std::nullopt;
+}
+
+void Service::Impl::answer_list_waiters() {
+    std::list<ListWaiter> still;
+    for (ListWaiter& waiter : std::exchange(list_waiters_, {})) {
+        if (revision_ > *waiter.params.after)
+            waiter.answer.result(list(waiter.params));
+        else
+            still.push_back(std::move(waiter));
+    }
+    list_waiters_ = std::move(still);
+}
+
+Service::Impl::Outcome Service::Impl::operation_show(Call& call) {
+    const auto params = decode_show(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    const Snapshot snapshot = operations_.registry().get_operation(params->id);
+    if (!snapshot)
+        return failure(ErrorCode::not_found, "there is no operation " + std::to_string(params->id));
+    return encode_operation(*snapshot, now());
+}
+
+Error Service::Impl::nothing_matches(const Selector& selector, std::string_view kind) const {
+    Error error{ErrorCode::not_found, "no " + std::string(kind) + " matches", 0};
+    if (selector.ids.size() != 1 || !selector.globs.empty()) return error;
+    const Snapshot snapshot = operations_.registry().get_operation(selector.ids.front());
+    const std::string id = std::to_string(selector.ids.front());
+    if (!snapshot)
+        error.doing = "there is no operation " + id;
+    else if (is_ended(snapshot->status))
+        error.doing = "operation " + id + " has ended already";
+    return error;
+}
+
+Service::Impl::Outcome Service::Impl::operation_cancel(Call& call) {
+    auto params = decode_cancel(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    if (params->selector.empty()) return needs_selector("operation.cancel");
+    Registry& registry = operations_.registry();
+    if (params->dry_run) {
+        const auto picked = registry.list(params->selector);
+        if (picked.empty()) return std::unexpected(nothing_matches(params->selector, "live operation"));
+        return json{{"operations", encode_operations(picked)}};
+    }
+    const auto connection = call.answer.connection();
+    if (connection) params->request.by = {connection->peer().uid, connection->peer().pid};
+    const auto ids = operations_.cancel(params->selector, params->request);
+    if (ids.empty()) return std::unexpected(nothing_matches(params->selector, "live operation"));
+    if (!params->wait) {
+        std::vector<Snapshot> picked;
+        for (const OperationId id : ids)
+            if (auto snapshot = registry.get_operation(id)) picked.push_back(std::move(snapshot));
+        return json{{"operations", encode_operations(picked)}};
+    }
+    auto answer = std::make_shared<Answer>(std::move(call.answer));
+    gather(connection.get(), ids, false, std::nullopt, [answer](const Gathering::Outcome& outcome) {
+        answer->result({{"operations", encode_operations(outcome.settled)}});
+    });
+    return std::nullopt;
+}
+
+Service::Impl::Outcome Service::Impl::operation_signal(Call& call) {
+    const auto params = decode_signal(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    if (auto sent = operations_.signal(params->id, params->signal); !sent)
+        return std::unexpected(sent.error());
+    return json::object();
+}
+
+Service::Impl::Outcome Service::Impl::operation_wait(Call& call) {
+    const auto params = decode_wait(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    if (params->selector.empty()) return needs_selector("operation.wait");
+    std::vector<OperationId> ids;
+    for (const Snapshot& snapshot :
+         operations_.registry().list(params->selector, Registry::Scope::live_and_ended))
+        ids.push_back(snapshot->id());
+    if (ids.empty()) return std::unexpected(nothing_matches(params->selector, "operation"));
+    const Connection* connection = call.answer.connection().get();
+    auto answer = std::make_shared<Answer>(std::move(call.answer));
+    gather(connection, ids, params->any, params->timeout, [answer](const Gathering::Outcome& outcome) {
+        answer->result(
+            {{"operations", encode_operations(outcome.settled)}, {"timed_out", outcome.timed_out}});
+    });
+    return std::nullopt;
+}
+
+Service::Impl::Outcome Service::Impl::operation_current(Call& call) {
+    const auto params = decode_current(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    const Snapshot snapshot = operations_.registry().get_operation(params->operation_id);
+    return snapshot ? encode_operation(*snapshot, now()) : json();
+}
+
+}  // namespace cancelable::ipc

@@ -1,0 +1,98 @@
+// What is inside of a Service; included by its sources only.
+//
+// How an answer finds its way: handle() looks the method up and calls it. A method either returns its result,
+// or keeps the Answer for later in a Pending (it waits for operations to settle) or a ListWaiter (it waits
+// for any change). Both are dropped together with their connection. What is finished is swept in the next
+// turn of the loop, since it finishes inside its own callback.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <list>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "ipc/gathering.h"
+#include "ipc/results.h"
+#include "ipc/service.h"
+
+namespace cancelable::ipc {
+
+class Service::Impl {
+public:
+    Impl(Loop& loop, Operations& operations, Settings settings);
+
+    void handle(Answer answer, Request request, std::vector<UniqueFd> descriptors);
+    void closed(const Connection& connection) noexcept;
+    void changed();
+    std::size_t pending() const noexcept;
+
+private:
+    struct Call {
+        Answer answer;
+        nlohmann::json params;
+        std::vector<UniqueFd> descriptors;
+    };
+    // Nothing: the method has taken the answer.
+    using Outcome = Result<std::optional<nlohmann::json>>;
+    using Method = Outcome (Impl::*)(Call&);
+    struct NamedMethod {
+        std::string_view name;
+        Method method;
+    };
+    static const std::array<NamedMethod, 11> kMethods;
+
+    struct Pending {
+        const Connection* connection;  // to compare only; null where it is nobody's
+        Gathering gathering;
+    };
+    struct ListWaiter {
+        const Connection* connection;
+        Answer answer;
+        ListParams params;
+    };
+
+    Outcome supervisor_hello(Call& call);
+    Outcome supervisor_status(Call& call);
+    Outcome supervisor_stop(Call& call);
+    Outcome operation_run(Call& call);
+    Outcome operation_list(Call& call);
+    Outcome operation_show(Call& call);
+    Outcome operation_cancel(Call& call);
+    Outcome operation_signal(Call& call);
+    Outcome operation_wait(Call& call);
+    Outcome operation_current(Call& call);
+    Outcome stats_get(Call& call);
+
+    static std::uint64_t first_revision();
+    SupervisorInfo info() const;
+    nlohmann::json list(const ListParams& params) const;
+    Error nothing_matches(const Selector& selector, std::string_view kind) const;
+    void gather(const Connection* connection, const std::vector<OperationId>& ids, bool any,
+                std::optional<std::chrono::milliseconds> timeout, Gathering::Done done);
+    void answer_list_waiters();
+    void leave(StopParams::Mode mode);
+    void sweep();
+
+    Loop& loop_;
+    Operations& operations_;
+    Settings settings_;
+    std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+    // Starts at the time, so that a client that asks the next supervisor for what is newer than this one's
+    // last revision gets its answer.
+    std::uint64_t revision_ = first_revision();
+    bool stopping_ = false;
+    std::optional<StopParams::Mode> leaving_;
+    std::uint64_t last_pending_ = 0;
+    std::unordered_map<std::uint64_t, std::unique_ptr<Pending>> pending_;
+    std::vector<std::uint64_t> finished_;
+    std::list<ListWaiter> list_waiters_;
+    Timer change_timer_;
+    Timer sweeper_;
+};
+
+}  // namespace cancelable::ipc
