@@ -25,13 +25,6 @@ constexpr unsigned kSignalShift = 5;
 constexpr unsigned kTimeShift = 12;
 constexpr unsigned kFromHandler = 0xf;
 
-// Both async-signal-safe.
-WallTime wall_now() noexcept {
-    timespec now{};
-    ::clock_gettime(CLOCK_REALTIME, &now);
-    return WallTime(std::chrono::microseconds(now.tv_sec * 1'000'000 + now.tv_nsec / 1000));
-}
-
 std::uint64_t pack(unsigned reason, int signal_number, WallTime at) noexcept {
     return 1U | std::uint64_t{reason} << kReasonShift |
            static_cast<std::uint64_t>(signal_number & 0x7f) << kSignalShift |

@@ -14,10 +14,6 @@
 namespace cancelable {
 namespace {
 
-WallTime wall_now() {
-    return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
-}
-
 std::unexpected<Error> no_operation(OperationId id) {
     return failure(ErrorCode::not_found, "there is no operation " + std::to_string(id));
 }

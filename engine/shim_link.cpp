@@ -1,9 +1,11 @@
 #include "engine/shim_link.h"
 
+#include <poll.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
 #include <utility>
 
@@ -96,6 +98,16 @@ void ShimLink::tell_gone() {
     // A copy, since the link and its callbacks may not survive the call.
     const auto gone = callbacks_.gone;
     gone();
+}
+
+void ShimLink::await_end(std::chrono::steady_clock::time_point deadline) noexcept {
+    const auto left =
+        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
+    pollfd watched{process_.pidfd.get(), POLLIN, 0};
+    if (::poll(&watched, 1, static_cast<int>(std::max<long>(left, 0))) <= 0) return;
+    siginfo_t info{};
+    retry_eintr(
+        [&] { return ::waitid(P_PIDFD, static_cast<id_t>(process_.pidfd.get()), &info, WEXITED | WNOHANG); });
 }
 
 void ShimLink::wake_up() noexcept {

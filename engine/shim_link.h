@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <chrono>
 #include <deque>
 #include <functional>
 #include <memory>
@@ -44,6 +45,9 @@ public:
     // for one that has left orphans alone is when the last of them ends; never for a shim that is not our
     // child.
     void release();
+
+    // Blocks until the shim's process is dead and reaped, or the time is over; for a supervisor that leaves.
+    void await_end(std::chrono::steady_clock::time_point deadline) noexcept;
 
     // Continues a shim that somebody has stopped.
     void wake_up() noexcept;

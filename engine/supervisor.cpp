@@ -27,9 +27,7 @@ namespace {
 // clients.
 constexpr std::chrono::seconds kAdoptionPatience{2};
 
-WallTime wall_now() {
-    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
-}
+constexpr std::chrono::seconds kPartingPatience{1};
 
 bool is_settled(const Operation& operation) {
     return is_ended(operation.status) || (operation.cancelation && !operation.cancelation->survivors.empty());
@@ -58,6 +56,7 @@ class Supervisor::Impl {
 public:
     Impl(Loop& loop, Settings settings, UniqueFd operations, UniqueFd runtime, UniqueFd state,
          ShimLauncher launcher);
+    ~Impl();
 
     Result<Snapshot> run(RunRequest request);
     std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request);
@@ -136,6 +135,16 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
           for (const OperationId id : ids)
               token_cancelled(id);
       }) {}
+
+// Shims that have been released are about to end, and are ours to reap: a machine's init may be none that
+// does it. One that guards orphans which were left alone ends some day.
+Supervisor::Impl::~Impl() {
+    const auto deadline = std::chrono::steady_clock::now() + kPartingPatience;
+    for (const auto& [id, link] : released_) {
+        const Snapshot operation = registry_.get_operation(id);
+        if (operation && operation->spec->orphans != Orphans::leave) link->await_end(deadline);
+    }
+}
 
 Result<UniqueFd> Supervisor::Impl::open_log(OperationSpec& spec) const {
     if (!state_) return failure(ErrorCode::system, "no state directory for the log: use --no-log");

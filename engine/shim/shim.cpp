@@ -28,10 +28,6 @@ namespace {
 // A command that has run for so long will probably run for longer.
 constexpr std::chrono::milliseconds kSettlingTime{100};
 
-WallTime wall_now() {
-    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
-}
-
 std::chrono::microseconds as_duration(const timeval& time) {
     return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
 }

@@ -14,14 +14,12 @@
 
 #include "engine/process/error.h"
 #include "engine/process/spawn.h"
+#include "engine/process/wall_time.h"
 
 namespace cancelable {
 
 // A small integer, growing, never used twice. 0 is no operation.
 using OperationId = std::uint64_t;
-
-// A point of the wall clock, as records and people need it. What is measured goes by the monotonic clock.
-using WallTime = std::chrono::sys_time<std::chrono::microseconds>;
 
 // What becomes of the rest of the tree once the command itself has exited.
 enum class Orphans : std::uint8_t {
