@@ -39,7 +39,7 @@ struct World {
 
     OperationId some_id(std::mt19937_64& random) {
         const OperationId newest = next_id.load();
-        return newest <= 300 ? 1 + random() % newest : newest - random() % 300;
+        return newest <= 600 ? 1 + random() % newest : newest - random() % 600;
     }
 };
 
@@ -107,7 +107,7 @@ void step(World& world, std::optional<Registry::Subscription>& subscription, std
             (void)registry.cleanup(std::chrono::hours(1), true);
             break;
         default:
-            if (random() % 4 == 0)
+            if (registry.live_count() < 500 && random() % 2 == 0)
                 registry.register_operation(
                     operation(world.next_id++, random() % 2 == 0 ? world.some_id(random) : 0));
             else
