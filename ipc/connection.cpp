@@ -8,6 +8,14 @@ namespace cancelable::ipc {
 
 using nlohmann::json;
 
+namespace {
+
+// Who sends many requests at once gets its turns like everybody else. Until they are handled no more are
+// read, and it feels that in the end.
+constexpr int kRequestsPerTurn = 8;
+
+}  // namespace
+
 Hold::Hold(const std::shared_ptr<Connection>& connection) : connection_(connection) {
     ++connection->holds_;
 }
@@ -49,6 +57,11 @@ Connection::Connection(Loop& loop, UniqueFd fd, PeerCredentials peer, Handler& h
       peer_(peer),
       handler_(handler),
       on_state_(std::move(on_state)),
+      next_turn_(loop,
+                 [this] {
+                     handle_lines();
+                     update_interest();
+                 }),
       watch_(loop, fd_.get(), [this](Readiness readiness) { on_ready(readiness); }) {
     update_interest();
 }
@@ -63,11 +76,18 @@ void Connection::read_once() {
     const auto progress = reader_.read_from(fd_.get());
     if (!progress) return fail(progress.error());
     if (*progress == FrameReader::Progress::ended) return read_ended();
-    while (state_ == State::open) {
+    handle_lines();
+}
+
+void Connection::handle_lines() {
+    backlog_ = false;
+    for (int i = 0; i < kRequestsPerTurn && state_ == State::open; ++i) {
         const auto line = reader_.next();
         if (!line) return;
         handle_line(*line);
     }
+    backlog_ = state_ == State::open;
+    if (backlog_) next_turn_.start(std::chrono::milliseconds(0));
 }
 
 void Connection::read_ended() {
@@ -142,7 +162,7 @@ void Connection::become(State state) {
 
 // Told only what is new: each change of mind costs the loop two system calls.
 void Connection::update_interest() {
-    const bool read = state_ == State::open;
+    const bool read = state_ == State::open && !backlog_;
     const bool write = state_ != State::doomed && !output_.empty();
     if (read == wants_read_ && write == wants_write_) return;
     wants_read_ = read;

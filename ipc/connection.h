@@ -99,6 +99,7 @@ private:
 
     void on_ready(Readiness readiness);
     void read_once();
+    void handle_lines();
     void read_ended();
     void handle_line(std::string_view line);
     void send(std::string line);
@@ -116,8 +117,10 @@ private:
     FrameReader reader_;
     OutputQueue output_;
     std::size_t holds_ = 0;
+    bool backlog_ = false;     // requests have been read and not yet handled
     bool wants_read_ = false;  // what the watch was told last
     bool wants_write_ = false;
+    Timer next_turn_;
     Watch watch_;  // Last: it must stop before its descriptor is closed.
 };
 

@@ -129,6 +129,24 @@ TEST_CASE("a bad request is answered with its error, and the connection goes on"
     CHECK(peer.await(fixture.loop)["id"] == 1);
 }
 
+TEST_CASE("many requests at once are handled in turns, between which the others have theirs") {
+    Fixture fixture;
+    RawPeer eager(fixture.path);
+    RawPeer other(fixture.path);
+    REQUIRE(fixture.await_connections(2));
+    std::string requests;
+    for (int id = 1; id <= 500; ++id)
+        requests += echo(id);
+    REQUIRE(eager.send(requests) == requests.size());
+    other.send(echo(1));
+    CHECK(other.await(fixture.loop)["id"] == 1);
+    CHECK(fixture.handler.handled < 100);
+    eager.end_writing();
+    for (int id = 1; id <= 500; ++id)
+        REQUIRE(eager.await(fixture.loop)["id"] == id);
+    CHECK(eager.await_end(fixture.loop));
+}
+
 TEST_CASE("a notification gets no answer, not even when it is bad") {
     Fixture fixture;
     RawPeer peer(fixture.path);
