@@ -3,6 +3,8 @@
 #include <doctest/doctest.h>
 
 #include <csignal>
+#include <fstream>
+#include <set>
 
 #include "fake_operations.h"
 #include "ipc/server.h"
@@ -66,6 +68,21 @@ std::vector<OperationId> ids_of(const json& answer) {
 }
 
 using Ids = std::vector<OperationId>;
+
+// The methods that share/doc/protocol.md has a section for, and its examples of requests.
+struct ProtocolPage {
+    ProtocolPage() {
+        std::ifstream file(CANCELABLE_PROTOCOL_PAGE);
+        for (std::string line; std::getline(file, line);) {
+            if (line.starts_with("### ")) methods.push_back(line.substr(4));
+            const json example = json::parse(line, nullptr, false);
+            if (example.is_object() && example.contains("method") && example.contains("id"))
+                requests.push_back(example);
+        }
+    }
+    std::vector<std::string> methods;
+    std::vector<json> requests;
+};
 
 }  // namespace
 
@@ -390,4 +407,28 @@ TEST_CASE("stop that cancels answers when all are gone, and stops although the o
     }
     CHECK(run_until(fixture.loop, [&] { return !fixture.stops.empty(); }));
     CHECK(fixture.stops == std::vector{StopParams::Mode::cancel});
+}
+
+TEST_CASE("the page on the protocol has every method, and examples that are understood") {
+    const ProtocolPage page;
+    const std::set<std::string> documented(page.methods.begin(), page.methods.end());
+    CHECK(documented == std::set<std::string>{"operation.cancel", "operation.current", "operation.list",
+                                              "operation.run", "operation.show", "operation.signal",
+                                              "operation.wait", "stats.get", "supervisor.hello",
+                                              "supervisor.status", "supervisor.stop"});
+    std::set<std::string> shown;
+    for (const json& example : page.requests) {
+        CAPTURE(example.dump());
+        const auto method = example["method"].get<std::string>();
+        shown.insert(method);
+        // A supervisor of its own for each: one of them is told to stop.
+        Fixture fixture;
+        const OperationId id = fixture.run("user_42_a");
+        fixture.operations.end(id, Status::completed);
+        const json answer = fixture.call(method, example.value("params", json::object()));
+        if (!answer.contains("error")) continue;
+        // Whether the operation of the example exists is another matter.
+        CHECK((answer["error"]["code"] == -32001 || answer["error"]["code"] == -32004));
+    }
+    CHECK(shown == documented);
 }
