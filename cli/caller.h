@@ -1,0 +1,38 @@
+#pragma once
+
+#include <string>
+
+#include "engine/process/error.h"
+#include "engine/process/fd.h"
+#include "engine/shim/spec.h"
+
+namespace cancelable::cli {
+
+// Opens /dev/null in place of those of the descriptors 0 to 2 that are closed, so that nothing opened later
+// lands there, and says which they were: bit n for descriptor n. To be called before anything else is opened.
+unsigned fill_closed_stdio() noexcept;
+
+// What a command would have inherited from this process: environment, umask, niceness and all resource
+// limits.
+LaunchSettings caller_settings(unsigned closed_stdio);
+
+// Sets a variable in a list of KEY=VALUE.
+void set_variable(std::vector<std::string>& environment, const std::string& key, const std::string& value);
+
+struct WorkingDirectory {
+    UniqueFd fd;       // O_PATH: enough to start a command in, and permitted where reading is not
+    std::string text;  // absolute, for people; ends in " (deleted)" where it is
+};
+
+// `path` empty: the directory of this process, even where it has been deleted.
+Result<WorkingDirectory> open_working_directory(const std::string& path);
+
+// The operation that this process is part of, as its environment says: 0 where in none, or in one of another
+// socket.
+OperationId surrounding_operation(const std::string& socket_path) noexcept;
+
+// True where a command must not get this process's standard input: it is a terminal whose foreground job is
+// another. The command is in a session of its own, so the kernel would not stop it for reading there.
+bool stdin_is_somebody_elses() noexcept;
+
+}  // namespace cancelable::cli

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <chrono>
+#include <csignal>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "cli/render/colors.h"
+#include "engine/shim/spec.h"
+
+namespace cancelable::cli {
+
+enum class OnDisconnect : std::uint8_t { cancel, keep };
+
+// What every option of `run` comes to, whether it was said by a flag, the environment or the configuration.
+struct RunSettings {
+    bool detach = false;
+    std::string name;  // empty: the command's base name
+    std::chrono::milliseconds timeout{0};
+    std::chrono::milliseconds grace{10'000};
+    int signal = SIGTERM;
+    Orphans orphans = Orphans::kill;
+    std::string cwd;                                       // empty: the caller's
+    std::vector<std::pair<std::string, std::string>> env;  // on top of the caller's
+    Tags tags;
+    std::string parent;       // empty: the operation around this one; "none", or an id
+    std::optional<bool> log;  // nothing: detached operations only
+    OnDisconnect on_disconnect = OnDisconnect::cancel;
+    bool preserve_status = false;
+
+    bool logs() const noexcept { return log.value_or(detach); }
+};
+
+struct Settings {
+    RunSettings run;
+    std::chrono::milliseconds idle_exit{600'000};  // [supervisor]; 0: never
+    std::size_t history_size = 1000;
+    ColorChoice color = ColorChoice::automatic;  // [output]
+};
+
+}  // namespace cancelable::cli

@@ -1,0 +1,20 @@
+#pragma once
+
+#include <cstdint>
+
+#include "cli/globals.h"
+#include "engine/process/error.h"
+#include "ipc/client.h"
+
+namespace cancelable::cli {
+
+enum class WhenAbsent : std::uint8_t { start_one, fail };
+
+// A connection to the supervisor of the chosen socket. Where none answers, one is started on demand, but
+// never from within an operation of that very socket: it would live in that operation's tree and end with it.
+//
+// Every error is ErrorCode::unreachable and a sentence that says what to do.
+Result<ipc::Client> connect_to_supervisor(const Globals& globals,
+                                          WhenAbsent when_absent = WhenAbsent::start_one);
+
+}  // namespace cancelable::cli

@@ -1,0 +1,52 @@
+#pragma once
+
+#include <nlohmann/json_fwd.hpp>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "cli/globals.h"
+#include "cli/terminal/signals.h"
+#include "engine/operation.h"
+#include "ipc/client.h"
+
+namespace cancelable::cli {
+
+// Follows one operation from the request to its end, as the program that a shell waits for.
+//
+// One poll over two descriptors: the connection, and the signals' tokens. A lost supervisor is replaced and
+// asked again; what cannot be known any more is said.
+class Foreground {
+public:
+    Foreground(const Globals& globals, ipc::Client client, SignalTokens& signals, std::string key);
+
+    // Sends the request and waits. The operation as it ended, or settled with survivors.
+    Result<Operation> run(nlohmann::json request, std::span<const int> descriptors);
+
+private:
+    Result<> pump();
+    Result<> handle(const ipc::Message& message);
+    Result<> handle_response(const ipc::Response& response);
+    Result<> take_listed(const nlohmann::json& result);
+    void take(Operation operation);
+    Result<> send_signals();
+    Result<> send_cancel(int signal_number, bool now);
+    Result<> reconnect();
+    void wait_for_something() const;
+
+    const Globals& globals_;
+    ipc::Client client_;
+    SignalTokens& signals_;
+    std::string key_;
+
+    std::optional<OperationId> id_;
+    std::optional<Operation> ended_;
+    std::uint64_t run_request_ = 0;
+    std::uint64_t wait_request_ = 0;
+    std::uint64_t find_request_ = 0;
+    bool polite_sent_ = false;
+    bool hurry_sent_ = false;
+    int reconnects_ = 0;  // since the last message that came
+};
+
+}  // namespace cancelable::cli

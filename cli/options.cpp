@@ -1,0 +1,204 @@
+#include "cli/options.h"
+
+#include <fmt/format.h>
+
+#include <CLI/App.hpp>
+#include <CLI/Config.hpp>
+#include <CLI/Formatter.hpp>
+#include <algorithm>
+#include <charconv>
+#include <cstdio>
+#include <string_view>
+
+#include "cli/nearest.h"
+#include "cli/render/text.h"
+#include "cli/report.h"
+#include "engine/process/signal_names.h"
+#include "engine/quantity.h"
+
+namespace cancelable::cli {
+namespace {
+
+// Of "-t,--timeout": "--timeout".
+std::string longest_name(const std::string& names) {
+    const auto comma = names.find(',');
+    return comma == std::string::npos ? names : names.substr(comma + 1);
+}
+
+// Carries a complete sentence through CLI11.
+struct Refusal : CLI::ValidationError {
+    explicit Refusal(const std::string& sentence) : CLI::ValidationError("", sentence), told(sentence) {}
+    std::string told;
+};
+
+}  // namespace
+
+struct Options::Impl {
+    CLI::App app;
+    std::string name;
+    std::string examples;
+    std::string group = "Options";
+    std::vector<std::string> long_names{"--help"};
+    std::vector<std::string>* command = nullptr;
+
+    int usage_error(const std::string& sentence) const {
+        report_error(fmt::format("{} (see cancelable {} --help)", sentence, name));
+        return kExitUsage;
+    }
+
+    int unknown(const std::string& word) const {
+        if (!word.starts_with('-') || word == "-")
+            return usage_error(fmt::format("unexpected word {}", in_quotes(word)));
+        const std::string typed = word.substr(0, word.find('='));
+        const std::vector<std::string_view> known(long_names.begin(), long_names.end());
+        return usage_error(fmt::format("unknown option {}{}", in_quotes(typed), did_you_mean(typed, known)));
+    }
+
+    // CLI11's exceptions hold the option's name before a colon, and then words that are not ours.
+    static std::string sentence_of(const CLI::ArgumentMismatch& error) {
+        const std::string text = error.what();
+        const std::string option = text.substr(0, text.find_first_of(": "));
+        if (text.find("missing") != std::string::npos) return fmt::format("{} needs a value", option);
+        return fmt::format("{} takes no value", option);
+    }
+};
+
+Options::Options(const std::string& name, const std::string& summary) : impl_(std::make_unique<Impl>()) {
+    impl_->name = name;
+    impl_->app.description(summary);
+    impl_->app.name("cancelable " + name);
+    impl_->app.set_help_flag("-h,--help", "this text");
+    impl_->app.allow_extras();
+    impl_->app.get_formatter()->column_width(34);
+}
+
+Options::~Options() = default;
+
+void Options::example(const std::string& line, const std::string& meaning) {
+    impl_->examples += fmt::format("  {}\n      {}\n", line, meaning);
+}
+
+void Options::group(const std::string& title) {
+    impl_->group = title;
+}
+
+void Options::flag(const std::string& names, const std::string& help, std::function<void()> said) {
+    impl_->app.add_flag_callback(names, std::move(said), help)->group(impl_->group);
+    impl_->long_names.push_back(longest_name(names));
+}
+
+void Options::flag(const std::string& names, const std::string& help, bool& target) {
+    flag(names, help, [&target] { target = true; });
+}
+
+void Options::value(const std::string& names, const std::string& placeholder, const std::string& help,
+                    Take take) {
+    const auto take_all = [names, take = std::move(take)](const CLI::results_t& values) {
+        for (const std::string& text : values)
+            if (const auto taken = take(text); !taken)
+                throw Refusal(fmt::format("{}: {}", longest_name(names), taken.error().sentence()));
+        return true;
+    };
+    impl_->app.add_option(names, take_all, help)
+        ->type_name(placeholder)
+        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+        ->allow_extra_args(false)
+        ->group(impl_->group);
+    impl_->long_names.push_back(longest_name(names));
+}
+
+void Options::text(const std::string& names, const std::string& placeholder, const std::string& help,
+                   std::string& target) {
+    value(names, placeholder, help, [&target](const std::string& given) -> Result<> {
+        target = given;
+        return {};
+    });
+}
+
+void Options::duration(const std::string& names, const std::string& help,
+                       std::optional<std::chrono::milliseconds>& target) {
+    value(names, "DURATION", help, [&target](const std::string& given) -> Result<> {
+        const auto parsed = parse_duration(given);
+        if (!parsed) return std::unexpected(parsed.error());
+        target = *parsed;
+        return {};
+    });
+}
+
+void Options::signal(const std::string& names, const std::string& help, std::optional<int>& target) {
+    value(names, "SIGNAL", help, [&target](const std::string& given) -> Result<> {
+        target = parse_signal(given);
+        if (!target)
+            return failure(ErrorCode::usage, in_quotes(given) + " is no signal: write TERM, SIGTERM or 15");
+        return {};
+    });
+}
+
+void Options::count(const std::string& names, const std::string& help, std::optional<std::size_t>& target) {
+    value(names, "N", help, [&target](const std::string& given) -> Result<> {
+        std::size_t number = 0;
+        const char* end = given.data() + given.size();
+        const auto [stopped, error] = std::from_chars(given.data(), end, number);
+        if (error != std::errc{} || stopped != end)
+            return failure(ErrorCode::usage, in_quotes(given) + " is no number");
+        target = number;
+        return {};
+    });
+}
+
+void Options::words(const std::string& name, const std::string& help, std::vector<std::string>& target) {
+    impl_->app
+        .add_option(
+            name,
+            [&target](const CLI::results_t& values) {
+                target = values;
+                return true;
+            },
+            help)
+        ->expected(0, CLI::detail::expected_max_vector_size)
+        ->allow_extra_args(false);
+}
+
+void Options::command(std::vector<std::string>& target) {
+    impl_->command = &target;
+    impl_->app.prefix_command();
+}
+
+std::optional<int> Options::parse(const std::vector<std::string>& args) {
+    Impl& self = *impl_;
+    if (!self.examples.empty()) self.app.footer("Examples:\n" + self.examples);
+    try {
+        // CLI11 takes the words from the back.
+        self.app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
+    } catch (const CLI::CallForHelp&) {
+        std::string text = self.app.help("cancelable " + self.name);
+        if (self.command != nullptr) {
+            const std::string badge = "[OPTIONS]";
+            if (const auto at = text.find(badge); at != std::string::npos)
+                text.insert(at + badge.size(), " [--] COMMAND [ARG...]");
+        }
+        while (text.ends_with("\n\n"))
+            text.pop_back();
+        return print(text);
+    } catch (const Refusal& refusal) {
+        return self.usage_error(refusal.told);
+    } catch (const CLI::ArgumentMismatch& error) {
+        return self.usage_error(Impl::sentence_of(error));
+    } catch (const CLI::ParseError& error) {
+        return self.usage_error(error.what());
+    }
+    std::vector<std::string> rest = self.app.remaining();
+    if (self.command == nullptr) {
+        std::erase(rest, "--");
+        if (!rest.empty()) return self.unknown(rest.front());
+        return std::nullopt;
+    }
+    if (!rest.empty() && rest.front() == "--")
+        rest.erase(rest.begin());
+    else if (!rest.empty() && rest.front().starts_with('-') && rest.front() != "-")
+        return self.unknown(rest.front());
+    *self.command = std::move(rest);
+    return std::nullopt;
+}
+
+}  // namespace cancelable::cli

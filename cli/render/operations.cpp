@@ -1,0 +1,244 @@
+#include "cli/render/operations.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <map>
+
+#include "cli/render/table.h"
+#include "cli/render/text.h"
+#include "cli/terminal/screen.h"
+#include "engine/process/signal_names.h"
+#include "engine/quantity.h"
+
+namespace cancelable::cli {
+namespace {
+
+using std::chrono::microseconds;
+
+std::string tags_text(const Tags& tags) {
+    std::string out;
+    for (const auto& [key, value] : tags)
+        out += fmt::format("{}{}={}", out.empty() ? "" : " ", shell_word(key), shell_word(value));
+    return out;
+}
+
+std::string signals_text(const Cancelation& cancelation) {
+    std::string out;
+    for (const int number : cancelation.signals)
+        out += (out.empty() ? "" : " ") + signal_name(number);
+    return out;
+}
+
+struct Line {
+    const Operation* operation;
+    std::string branch;  // what a tree draws before the name
+};
+
+// Parents have smaller ids than their children, so that no cycle is possible.
+class TreeOrder {
+public:
+    explicit TreeOrder(const std::vector<Operation>& operations) {
+        std::map<OperationId, const Operation*> known;
+        for (const Operation& operation : operations)
+            known.emplace(operation.id(), &operation);
+        for (const auto& [id, operation] : known) {
+            const OperationId parent = operation->spec->parent;
+            children_[parent < id && known.contains(parent) ? parent : 0].push_back(operation);
+        }
+        add_below(0, "", true);
+    }
+
+    std::vector<Line> lines;
+
+private:
+    void add_below(OperationId parent, const std::string& indent, bool is_root) {
+        const auto& siblings = children_[parent];
+        for (std::size_t i = 0; i < siblings.size(); ++i) {
+            const bool is_last = i + 1 == siblings.size();
+            lines.push_back({siblings[i], is_root ? "" : indent + (is_last ? "└─ " : "├─ ")});
+            add_below(siblings[i]->id(), is_root ? "" : indent + (is_last ? "   " : "│  "), false);
+        }
+    }
+
+    std::map<OperationId, std::vector<const Operation*>> children_;
+};
+
+std::vector<Line> in_order(const std::vector<Operation>& operations, bool as_tree) {
+    if (as_tree) return std::move(TreeOrder(operations).lines);
+    std::vector<Line> lines;
+    for (const Operation& operation : operations)
+        lines.push_back({&operation, ""});
+    return lines;
+}
+
+std::string local_time(WallTime time) {
+    const auto since_epoch = time.time_since_epoch();
+    const std::time_t seconds = std::chrono::duration_cast<std::chrono::seconds>(since_epoch).count();
+    const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(since_epoch).count() % 1000;
+    std::tm parts{};
+    ::localtime_r(&seconds, &parts);
+    char text[64];
+    const std::size_t length = std::strftime(text, sizeof text, "%F %T", &parts);
+    return fmt::format("{}.{:03}", std::string_view(text, length), ms < 0 ? ms + 1000 : ms);
+}
+
+// A word and its value, the values below each other.
+class Details {
+public:
+    explicit Details(const Palette& palette) : palette_(palette) {}
+
+    void add(std::string_view name, const std::string& value, Style style = Style::plain) {
+        if (value.empty()) return;
+        const std::string padded = fmt::format("{:<12}", name);
+        text_ += palette_.paint(Style::dim, padded) + palette_.paint(style, value) + '\n';
+    }
+
+    std::string text() && { return std::move(text_); }
+
+private:
+    const Palette& palette_;
+    std::string text_;
+};
+
+std::string asked_by(const Requester& by) {
+    if (by.pid == 0) return {};
+    return fmt::format("user {}, process {}", by.uid, by.pid);
+}
+
+void add_cancelation(Details& details, const Cancelation& cancelation) {
+    details.add("cancelled",
+                fmt::format("{}{}{}", to_string(cancelation.reason), cancelation.message.empty() ? "" : ": ",
+                            printable(cancelation.message)));
+    details.add("  by", asked_by(cancelation.by));
+    details.add("  asked at", local_time(cancelation.requested_at));
+    if (cancelation.gone_at) {
+        const auto took = *cancelation.gone_at - cancelation.requested_at;
+        details.add("  gone at",
+                    fmt::format("{} (after {})", local_time(*cancelation.gone_at),
+                                format_duration(std::chrono::duration_cast<microseconds>(took))));
+    }
+    details.add("  signals", signals_text(cancelation));
+    details.add("  processes", std::to_string(cancelation.processes));
+    details.add("  survivors", fmt::format("{}", fmt::join(cancelation.survivors, " ")), Style::red);
+}
+
+}  // namespace
+
+View current_view(ColorChoice choice) {
+    return {screen_width(STDOUT_FILENO), Palette::for_output(STDOUT_FILENO, choice),
+            std::chrono::time_point_cast<microseconds>(std::chrono::system_clock::now())};
+}
+
+Style style_of(Status status) noexcept {
+    switch (status) {
+        case Status::running:
+            return Style::green;
+        case Status::pending:
+            return Style::cyan;
+        case Status::paused:
+        case Status::cancelling:
+            return Style::yellow;
+        case Status::failed:
+        case Status::timeout:
+        case Status::lost:
+            return Style::red;
+        case Status::cancelled:
+            return Style::blue;
+        case Status::completed:
+            return Style::dim;
+    }
+    return Style::plain;
+}
+
+microseconds elapsed(const Operation& operation, WallTime now) noexcept {
+    if (is_ended(operation.status) && operation.duration) return *operation.duration;
+    const WallTime since = operation.started_at.value_or(operation.spec->created_at);
+    const WallTime until = operation.ended_at.value_or(now);
+    // The clock may have been set back meanwhile.
+    return until > since ? until - since : microseconds(0);
+}
+
+std::string command_line(const std::vector<std::string>& command) {
+    std::string out;
+    for (const std::string& word : command)
+        out += (out.empty() ? "" : " ") + shell_word(word);
+    return out;
+}
+
+std::string exit_text(const Operation& operation) {
+    if (!operation.exit) return {};
+    if (operation.exit->by_signal) return signal_name(operation.exit->value);
+    return fmt::format("exit {}", operation.exit->value);
+}
+
+std::string operations_table(const std::vector<Operation>& operations, const View& view, bool as_tree) {
+    Table table(
+        {{"ID", true}, {"NAME", false, 8}, {"STATUS"}, {"TIME", true}, {"PID", true}, {"COMMAND", false, 7}});
+    for (const Line& line : in_order(operations, as_tree)) {
+        const Operation& operation = *line.operation;
+        std::string status(to_string(operation.status));
+        // What an end that is no plain success came to is worth the room.
+        if (operation.status == Status::failed) status += fmt::format(" ({})", exit_text(operation));
+        table.add_row({{std::to_string(operation.id()), Style::bold},
+                       {line.branch + printable(operation.spec->name)},
+                       {status, style_of(operation.status)},
+                       {format_duration(elapsed(operation, view.now))},
+                       {operation.pid ? std::to_string(*operation.pid) : "-"},
+                       {command_line(operation.spec->command), Style::dim}});
+    }
+    return table.render(view.width, view.palette);
+}
+
+std::string operation_details(const Operation& operation, const View& view) {
+    const OperationSpec& spec = *operation.spec;
+    Details details(view.palette);
+    details.add("operation", std::to_string(spec.id), Style::bold);
+    details.add("name", printable(spec.name));
+    details.add("status", std::string(to_string(operation.status)), style_of(operation.status));
+    details.add("error", printable(operation.error), Style::red);
+    details.add("command", command_line(spec.command));
+    details.add("cwd", printable(spec.cwd));
+    details.add("tags", tags_text(spec.tags));
+    details.add("parent", spec.parent == 0 ? "" : std::to_string(spec.parent));
+    details.add("pid", operation.pid ? std::to_string(*operation.pid) : "");
+    details.add("detached", spec.detached ? "yes" : "");
+    details.add("timeout", spec.timeout.count() == 0 ? "" : format_duration(spec.timeout));
+    details.add("grace", format_duration(spec.grace));
+    details.add("created", local_time(spec.created_at));
+    details.add("started", operation.started_at ? local_time(*operation.started_at) : "");
+    details.add("ended", operation.ended_at ? local_time(*operation.ended_at) : "");
+    details.add("time", format_duration(elapsed(operation, view.now)));
+    details.add("exit", exit_text(operation));
+    if (operation.cancelation) add_cancelation(details, *operation.cancelation);
+    if (operation.usage)
+        details.add("usage",
+                    fmt::format("{} user, {} system, {} at most", format_duration(operation.usage->user),
+                                format_duration(operation.usage->system),
+                                format_size(operation.usage->max_rss_bytes)));
+    details.add("log", printable(spec.log));
+    return std::move(details).text();
+}
+
+std::string cancelled_lines(const std::vector<Operation>& operations, const View& view) {
+    Table table({{"", true}, {"", false, 8}, {""}, {"", true}, {"", true}, {""}});
+    for (const Operation& operation : operations) {
+        const Cancelation none;
+        const Cancelation& cancelation = operation.cancelation ? *operation.cancelation : none;
+        std::string took;
+        if (cancelation.gone_at)
+            took = format_duration(
+                std::chrono::duration_cast<microseconds>(*cancelation.gone_at - cancelation.requested_at));
+        const std::string signals = signals_text(cancelation);
+        table.add_row(
+            {{std::to_string(operation.id()), Style::bold},
+             {printable(operation.spec->name)},
+             {signals.empty() ? "-" : signals},
+             {fmt::format("{} process{}", cancelation.processes, cancelation.processes == 1 ? "" : "es")},
+             {took.empty() ? "-" : took},
+             {std::string(to_string(operation.status)), style_of(operation.status)}});
+    }
+    return table.render(view.width, view.palette);
+}
+
+}  // namespace cancelable::cli

@@ -1,0 +1,298 @@
+#include "cli/supervisor/program.h"
+
+#include <fmt/format.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <climits>
+#include <cstdlib>
+#include <memory>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "cli/config/config.h"
+#include "cli/exit_status.h"
+#include "cli/report.h"
+#include "cli/supervisor/lock.h"
+#include "cli/supervisor/log.h"
+#include "cli/terminal/screen.h"
+#include "cli/terminal/signals.h"
+#include "engine/directories.h"
+#include "engine/loop.h"
+#include "engine/quantity.h"
+#include "engine/supervisor.h"
+#include "ipc/operations.h"
+#include "ipc/server.h"
+#include "ipc/service.h"
+#include "ipc/socket.h"
+#include "version.h"
+
+namespace cancelable::cli {
+namespace {
+
+using std::chrono::milliseconds;
+
+// Where it runs and what it was told, before anything of it exists.
+struct Plan {
+    std::string socket;
+    std::string runtime_directory;
+    std::string state_directory;  // empty: none
+    std::string log;              // empty: none
+    std::string shim;
+    Settings settings;
+};
+
+// Beside the program, else where the installation puts it.
+Result<std::string> find_shim() {
+    std::vector<std::string> places;
+    if (const char* said = std::getenv("CANCELABLE_SHIM"); said != nullptr && said[0] != '\0') {
+        places.emplace_back(said);
+    } else {
+        char path[PATH_MAX];
+        const ssize_t length = ::readlink("/proc/self/exe", path, sizeof path);
+        const std::string own(path, length > 0 ? static_cast<std::size_t>(length) : 0);
+        const std::string directory = parent_directory(own);
+        places = {directory + "/cancelable-shim", directory + "/../libexec/cancelable/cancelable-shim",
+                  std::string(kLibexecDirectory) + "/cancelable-shim"};
+    }
+    std::string looked;
+    for (const std::string& place : places) {
+        if (::access(place.c_str(), X_OK) == 0) return place;
+        looked += fmt::format("{}\"{}\"", looked.empty() ? "" : ", ", place);
+    }
+    return failure(
+        ErrorCode::not_found,
+        fmt::format("there is no cancelable-shim at {}: set CANCELABLE_SHIM to where it is", looked));
+}
+
+Result<Plan> make_plan(const Globals& globals) {
+    Plan plan;
+    auto config = Config::load(globals.config);
+    if (!config) return std::unexpected(config.error());
+    plan.settings = config->settings();
+    if (auto applied = apply_environment(plan.settings); !applied) return std::unexpected(applied.error());
+    auto socket = globals.socket_path();
+    if (!socket) return std::unexpected(socket.error());
+    plan.socket = std::move(*socket);
+    plan.runtime_directory = parent_directory(plan.socket);
+    if (auto made = ensure_private_directory(plan.runtime_directory); !made)
+        return std::unexpected(made.error());
+    // Without a state directory there are no logs, and commands run all the same.
+    if (auto state = default_state_directory(); state && ensure_private_directory_tree(*state)) {
+        plan.state_directory = *state;
+        plan.log = *state + "/supervisor.log";
+    }
+    auto shim = find_shim();
+    if (!shim) return std::unexpected(shim.error());
+    plan.shim = std::move(*shim);
+    return plan;
+}
+
+// Many operations are many descriptors, and the usual soft limit is for programs that use select().
+void raise_descriptor_limit() noexcept {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The parts, wired together. Members are in the order in which they need each other.
+class Program {
+public:
+    Program(Plan plan, bool on_demand, SignalTokens& signals, SupervisorLog& log)
+        : plan_(std::move(plan)),
+          on_demand_(on_demand),
+          signals_(signals),
+          log_(log),
+          idle_timer_(loop_, [this] { leave("idle for long enough"); }),
+          signal_watch_(loop_, signals.wake_fd(), [this](Readiness) { on_signal(); }) {}
+
+    Result<> start();
+    int run();
+
+private:
+    void on_transition(const Transition& transition);
+    void on_signal();
+    void cancel_all(bool now);
+    void consider_leaving();
+    void consider_idling();
+    void leave(std::string_view why);
+
+    Plan plan_;
+    bool on_demand_;
+    SignalTokens& signals_;
+    SupervisorLog& log_;
+    Loop loop_;
+    Timer idle_timer_;
+    Watch signal_watch_;
+    std::unique_ptr<Supervisor> supervisor_;
+    std::unique_ptr<ipc::SupervisorOperations> operations_;
+    std::unique_ptr<ipc::Service> service_;
+    std::unique_ptr<ipc::Server> server_;
+    Registry::Subscription subscription_;
+    std::size_t unsettled_ = 0;  // operations that a signal asked to end
+    bool shutting_down_ = false;
+    bool hurried_ = false;
+    int status_ = kExitOk;
+};
+
+Result<> Program::start() {
+    Supervisor::Settings settings;
+    settings.runtime_directory = plan_.runtime_directory;
+    settings.state_directory = plan_.state_directory;
+    settings.shim_path = plan_.shim;
+    settings.socket_path = plan_.socket;
+    settings.history_size = plan_.settings.history_size;
+    settings.warn = [this](const std::string& sentence) { log_.warn(sentence); };
+    auto supervisor = Supervisor::create(loop_, std::move(settings));
+    if (!supervisor) return std::unexpected(supervisor.error());
+    supervisor_ = std::move(*supervisor);
+    subscription_ =
+        supervisor_->registry().subscribe([this](const Transition& step) { on_transition(step); });
+    operations_ = std::make_unique<ipc::SupervisorOperations>(*supervisor_);
+
+    ipc::Service::Settings service;
+    service.socket_path = plan_.socket;
+    service.log_path = plan_.log;
+    service.stop = [this](ipc::StopParams::Mode) { leave("told to stop"); };
+    service_ = std::make_unique<ipc::Service>(loop_, *operations_, std::move(service));
+
+    auto listener = ipc::listen_at(plan_.socket);
+    if (!listener) return std::unexpected(listener.error());
+    ipc::Server::Settings server;
+    server.on_connections = [this](std::size_t) { consider_idling(); };
+    server_ = std::make_unique<ipc::Server>(loop_, std::move(*listener), *service_, std::move(server));
+    signal_watch_.want(true, false);
+    log_.info(fmt::format("supervisor {} started, pid {}, listening at {}, {} operations adopted", kVersion,
+                          ::getpid(), plan_.socket, supervisor_->registry().live_count()));
+    consider_idling();
+    return {};
+}
+
+int Program::run() {
+    loop_.run();
+    // The socket goes first, so that a client that comes now starts a supervisor instead of talking to the
+    // dead.
+    ::unlink(plan_.socket.c_str());
+    server_.reset();
+    service_.reset();
+    return status_;
+}
+
+void Program::on_transition(const Transition& transition) {
+    const Operation& after = *transition.after;
+    if (!transition.before || transition.before->status != after.status)
+        log_.info(fmt::format("{}: {}{}{}", describe(after), to_string(after.status),
+                              after.error.empty() ? "" : ": ", after.error));
+    consider_idling();
+}
+
+void Program::on_signal() {
+    signals_.drain();
+    if (signals_.hurry().is_cancelled() && !hurried_) {
+        hurried_ = true;
+        log_.info("hurried");
+        cancel_all(true);
+    } else if (signals_.polite().is_cancelled() && !shutting_down_) {
+        shutting_down_ = true;
+        log_.info(fmt::format("shutting down: {} live operations", supervisor_->registry().live_count()));
+        server_->stop_accepting();
+        cancel_all(false);
+    }
+    consider_leaving();
+}
+
+void Program::cancel_all(bool now) {
+    Selector all;
+    all.all = true;
+    CancelRequest request;
+    request.reason = CancelationReason::shutdown;
+    request.message = "the supervisor was told to end";
+    request.by = {::getuid(), ::getpid()};
+    request.now = now;
+    for (const OperationId id : supervisor_->cancel(all, request)) {
+        ++unsettled_;
+        supervisor_->when_settled(id, [this](const Snapshot& snapshot) {
+            --unsettled_;
+            if (snapshot && !is_ended(snapshot->status)) {
+                log_.warn(describe_survivors(*snapshot));
+                status_ = kExitSurvivors;
+            }
+            consider_leaving();
+        });
+    }
+}
+
+void Program::consider_leaving() {
+    if (!shutting_down_ || unsettled_ > 0) return;
+    // A client that was connected already may have started another one meanwhile.
+    if (status_ == kExitOk && supervisor_->registry().live_count() > 0) {
+        cancel_all(hurried_);
+        if (unsettled_ > 0) return;
+    }
+    leave("all operations are gone");
+}
+
+void Program::consider_idling() {
+    if (!on_demand_ || plan_.settings.idle_exit.count() == 0) return;
+    const bool idle = supervisor_->registry().live_count() == 0 && (!server_ || server_->connections() == 0);
+    if (!idle)
+        idle_timer_.stop();
+    else if (!idle_timer_.is_active())
+        idle_timer_.start(plan_.settings.idle_exit);
+}
+
+void Program::leave(std::string_view why) {
+    log_.info(fmt::format("supervisor leaves: {}", why));
+    loop_.stop();
+}
+
+}  // namespace
+
+int run_supervisor(const Globals& globals, const SupervisorProgramOptions& options) {
+    UniqueFd ready(options.ready_fd);
+    const auto answer = [&](const std::string& line) {
+        (void)write_all(ready.get(), std::as_bytes(std::span(line)));
+    };
+    const auto fail = [&](const Error& error) {
+        if (ready)
+            answer(error.sentence() + "\n");
+        else
+            report_error(error.sentence());
+        return error.code == ErrorCode::usage ? kExitUsage : kExitOwnFailure;
+    };
+    // Whatever it creates is for its owner alone.
+    ::umask(077);
+    raise_descriptor_limit();
+    ::unsetenv("CANCELABLE_OPERATION_ID");
+    auto plan = make_plan(globals);
+    if (!plan) return fail(plan.error());
+    const auto lock = SupervisorLock::take(plan->runtime_directory);
+    if (!lock) return fail(lock.error());
+    if (!*lock) {
+        if (ready)
+            answer("busy\n");
+        else
+            report_error(fmt::format("a supervisor is running already, pid {}",
+                                     SupervisorLock::holder(plan->runtime_directory)));
+        return kExitNothing;
+    }
+    auto signals = SignalTokens::install();
+    if (!signals) return fail(signals.error());
+    const bool watched = !ready && is_terminal(STDERR_FILENO);
+    SupervisorLog log(plan->log, watched);
+    const std::string socket = plan->socket;
+    Program program(std::move(*plan), options.on_demand, **signals, log);
+    if (auto started = program.start(); !started) {
+        log.warn(started.error().sentence());
+        return fail(started.error());
+    }
+    if (ready) answer("ok\n");
+    ready.reset();
+    if (watched) report_notice(globals, "Ctrl-C cancels every operation and ends the supervisor");
+    return program.run();
+}
+
+}  // namespace cancelable::cli

@@ -1,0 +1,96 @@
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "cli/connect.h"
+#include "cli/options.h"
+#include "cli/output.h"
+#include "cli/render/operations.h"
+#include "cli/report.h"
+#include "cli/selector_options.h"
+#include "cli/terminal/screen.h"
+#include "cli/verbs/verbs.h"
+#include "cli/watch.h"
+#include "ipc/requests.h"
+
+namespace cancelable::cli {
+namespace {
+
+struct ListOptions {
+    bool all = false;
+    bool ids_only = false;
+    bool as_json = false;
+    bool as_tree = false;
+    bool watch = false;
+    std::optional<std::size_t> limit;
+};
+
+// What is shown of an answer.
+Result<std::string> render(const nlohmann::json& answer, const ListOptions& options, const Globals& globals) {
+    if (options.as_json) {
+        const auto& operations = answer.at("operations");
+        // A watching program reads one line for each change.
+        return operations.dump(options.watch ? -1 : 2, ' ', false, nlohmann::json::error_handler_t::replace) +
+               "\n";
+    }
+    const auto operations = decode_operations(answer);
+    if (!operations) return std::unexpected(operations.error());
+    if (options.ids_only) {
+        std::string text;
+        for (const Operation& operation : *operations)
+            text += std::to_string(operation.id()) + "\n";
+        return text;
+    }
+    // A heading over nothing is for a screen that is redrawn, not for a pipe.
+    if (operations->empty() && !options.watch) return std::string();
+    return operations_table(*operations, view_of(globals), options.as_tree);
+}
+
+int list_once(const Globals& globals, const ListOptions& options, const ipc::ListParams& params) {
+    auto client = connect_to_supervisor(globals);
+    if (!client) return report(client.error());
+    const auto answer = client->call("operation.list", ipc::encode(params));
+    if (!answer) return report(answer.error());
+    const auto text = render(*answer, options, globals);
+    if (!text) return report(text.error());
+    if (const int failed = print(*text); failed != 0) return failed;
+    if (!answer->at("operations").empty()) return kExitOk;
+    if (params.selector.empty()) {
+        if (!options.as_json && !options.ids_only && is_terminal(2))
+            report_notice(
+                globals, params.all ? "no operations yet" : "no live operations; --all lists ended ones too");
+        return kExitOk;
+    }
+    report_error("no operation matches");
+    return kExitNothing;
+}
+
+}  // namespace
+
+int verb_list(Globals globals, const Words& words) {
+    Options options("list", "Lists the live operations, and with --all the ended ones too.");
+    options.example("cancelable list --all -n 20", "the last twenty operations, live or not");
+    options.example("cancelable list --tag user=42 --json", "those of one user, for a program");
+    ListOptions chosen;
+    SelectorOptions selectors;
+    options.flag("-a,--all", "ended operations too", chosen.all);
+    options.count("-n,--limit", "only the last N", chosen.limit);
+    options.flag("-q,--ids", "only the ids", chosen.ids_only);
+    options.flag("--json", "an array of operations", chosen.as_json);
+    options.flag("--tree", "children below their parents", chosen.as_tree);
+    options.flag("--watch", "show it anew after every change", chosen.watch);
+    selectors.add_to(options, AllMeans::something_else);
+    add_globals(options, globals, false);
+    if (const auto done = options.parse(words)) return *done;
+
+    ipc::ListParams params;
+    params.selector = selectors.selector();
+    params.limit = chosen.limit;
+    // Who asks for an end by name wants to see the ended ones.
+    params.all = chosen.all || std::ranges::any_of(params.selector.statuses, is_ended);
+    if (!chosen.watch) return list_once(globals, chosen, params);
+    return watch_list(globals, params,
+                      [&](const nlohmann::json& answer) { return render(answer, chosen, globals); });
+}
+
+}  // namespace cancelable::cli
