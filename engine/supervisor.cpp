@@ -7,12 +7,11 @@
 
 #include <algorithm>
 #include <map>
-#include <mutex>
-#include <thread>
 #include <unordered_map>
 #include <utility>
 
 #include "engine/adoption.h"
+#include "engine/bridge.h"
 #include "engine/directories.h"
 #include "engine/ids.h"
 #include "engine/launcher.h"
@@ -72,7 +71,7 @@ private:
     struct Live {
         std::unique_ptr<ShimLink> link;
         bool cancel_sent = false;
-        CancelationToken::Registration token;
+        LoopBridge::TokenWatch token;
     };
     struct Waiting {
         OperationId id;
@@ -109,10 +108,7 @@ private:
     std::map<std::uint64_t, Waiting> waiting_;
     std::uint64_t next_waiting_ = 1;
     Strays strays_;
-    const std::thread::id thread_ = std::this_thread::get_id();
-    std::mutex tokens_mutex_;
-    std::vector<OperationId> cancelled_tokens_;  // by other threads
-    Wake wake_;
+    LoopBridge bridge_;
 };
 
 Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, UniqueFd runtime, UniqueFd state,
@@ -126,15 +122,7 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       ids_(runtime_.get(), state_.get()),
       launcher_(std::move(launcher)),
       strays_(loop, [this](pid_t pid) { return shims_.contains(pid); }),
-      wake_(loop, [this] {
-          std::vector<OperationId> ids;
-          {
-              const std::scoped_lock lock(tokens_mutex_);
-              ids.swap(cancelled_tokens_);
-          }
-          for (const OperationId id : ids)
-              token_cancelled(id);
-      }) {}
+      bridge_(loop, {.log = settings_.warn}) {}
 
 // Shims that have been released are about to end, and are ours to reap: a machine's init may be none that
 // does it. One that guards orphans which were left alone ends some day.
@@ -168,17 +156,8 @@ void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLi
     if (listener_) listener_({nullptr, first});
     if (!live.link) return;  // Only its record is left: it has ended, and there is nobody to tell.
     // The child of a parent that is being cancelled comes with a token that is set: this runs at once then.
-    live.token = registry_.token(id)->on_cancel([this, id] {
-        if (std::this_thread::get_id() == thread_) {
-            token_cancelled(id);
-            return;
-        }
-        {
-            const std::scoped_lock lock(tokens_mutex_);
-            cancelled_tokens_.push_back(id);
-        }
-        wake_.notify();
-    });
+    // Whatever thread cancels the token, the loop hears of it by the lane that is never full.
+    live.token = bridge_.on_cancel(*registry_.token(id), [this, id] { token_cancelled(id); });
 }
 
 ShimLink::Callbacks Supervisor::Impl::callbacks_for(OperationId id) {
