@@ -40,6 +40,15 @@ struct Options::Impl {
     std::string group = "Options";
     std::vector<std::string> long_names{"--help"};
     std::vector<std::string>* command = nullptr;
+    std::vector<std::string>* words = nullptr;
+    std::string usage_tail;
+    std::string words_help;
+
+    std::string help() const;
+    std::optional<int> take_command(std::vector<std::string> rest) const;
+    std::optional<int> take_words(const std::vector<std::string>& rest) const;
+
+    static bool is_option(const std::string& word) { return word.starts_with('-') && word != "-"; }
 
     int usage_error(const std::string& sentence) const {
         report_error(fmt::format("{} (see cancelable {} --help)", sentence, name));
@@ -47,8 +56,7 @@ struct Options::Impl {
     }
 
     int unknown(const std::string& word) const {
-        if (!word.starts_with('-') || word == "-")
-            return usage_error(fmt::format("unexpected word {}", in_quotes(word)));
+        if (!is_option(word)) return usage_error(fmt::format("unexpected word {}", in_quotes(word)));
         const std::string typed = word.substr(0, word.find('='));
         const std::vector<std::string_view> known(long_names.begin(), long_names.end());
         return usage_error(fmt::format("unknown option {}{}", in_quotes(typed), did_you_mean(typed, known)));
@@ -147,21 +155,30 @@ void Options::count(const std::string& names, const std::string& help, std::opti
 }
 
 void Options::words(const std::string& name, const std::string& help, std::vector<std::string>& target) {
-    impl_->app
-        .add_option(
-            name,
-            [&target](const CLI::results_t& values) {
-                target = values;
-                return true;
-            },
-            help)
-        ->expected(0, CLI::detail::expected_max_vector_size)
-        ->allow_extra_args(false);
+    // Not as CLI11's positionals, which take "[ab]" for a list of one element.
+    impl_->words = &target;
+    impl_->usage_tail = " " + name;
+    impl_->words_help = fmt::format("\nWords:\n  {:<32}{}\n", name, help);
 }
 
 void Options::command(std::vector<std::string>& target) {
     impl_->command = &target;
+    impl_->usage_tail = " [--] COMMAND [ARG...]";
     impl_->app.prefix_command();
+}
+
+std::string Options::Impl::help() const {
+    std::string text = app.help();
+    const std::string badge = "[OPTIONS]\n";
+    if (const auto at = text.find(badge); at != std::string::npos)
+        text.insert(at + badge.size() - 1, usage_tail)
+            .insert(at + badge.size() + usage_tail.size(), words_help);
+    // CLI11 parts some groups by two empty lines.
+    for (auto at = text.find("\n\n\n"); at != std::string::npos; at = text.find("\n\n\n"))
+        text.erase(at, 1);
+    while (text.ends_with("\n\n"))
+        text.pop_back();
+    return text;
 }
 
 std::optional<int> Options::parse(const std::vector<std::string>& args) {
@@ -171,15 +188,7 @@ std::optional<int> Options::parse(const std::vector<std::string>& args) {
         // CLI11 takes the words from the back.
         self.app.parse(std::vector<std::string>(args.rbegin(), args.rend()));
     } catch (const CLI::CallForHelp&) {
-        std::string text = self.app.help("cancelable " + self.name);
-        if (self.command != nullptr) {
-            const std::string badge = "[OPTIONS]";
-            if (const auto at = text.find(badge); at != std::string::npos)
-                text.insert(at + badge.size(), " [--] COMMAND [ARG...]");
-        }
-        while (text.ends_with("\n\n"))
-            text.pop_back();
-        return print(text);
+        return print(self.help());
     } catch (const Refusal& refusal) {
         return self.usage_error(refusal.told);
     } catch (const CLI::ArgumentMismatch& error) {
@@ -187,17 +196,29 @@ std::optional<int> Options::parse(const std::vector<std::string>& args) {
     } catch (const CLI::ParseError& error) {
         return self.usage_error(error.what());
     }
-    std::vector<std::string> rest = self.app.remaining();
-    if (self.command == nullptr) {
-        std::erase(rest, "--");
-        if (!rest.empty()) return self.unknown(rest.front());
-        return std::nullopt;
-    }
+    return self.command != nullptr ? self.take_command(self.app.remaining())
+                                   : self.take_words(self.app.remaining());
+}
+
+std::optional<int> Options::Impl::take_command(std::vector<std::string> rest) const {
     if (!rest.empty() && rest.front() == "--")
         rest.erase(rest.begin());
-    else if (!rest.empty() && rest.front().starts_with('-') && rest.front() != "-")
-        return self.unknown(rest.front());
-    *self.command = std::move(rest);
+    else if (!rest.empty() && is_option(rest.front()))
+        return unknown(rest.front());
+    *command = std::move(rest);
+    return std::nullopt;
+}
+
+std::optional<int> Options::Impl::take_words(const std::vector<std::string>& rest) const {
+    bool behind_dashes = false;
+    for (const std::string& word : rest) {
+        if (!behind_dashes && word == "--")
+            behind_dashes = true;
+        else if (words == nullptr || (!behind_dashes && is_option(word)))
+            return unknown(word);
+        else
+            words->push_back(word);
+    }
     return std::nullopt;
 }
 
