@@ -1,0 +1,70 @@
+# Completion of cancelable for bash.
+
+_cancelable_ids() {
+    cancelable "${@}" --ids 2>/dev/null
+}
+
+_cancelable() {
+    local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
+    local verbs="run list ls ps cancel stop kill show inspect wait logs stats current supervisor config"
+    local everywhere="--socket --config --color --quiet --verbose --help"
+    local selectors="--name --tag --status --older-than --newer-than --parent --all"
+    local run="--detach --name --timeout --grace --signal --orphans --cwd --env --tag --parent --log --no-log
+        --on-disconnect --preserve-status"
+
+    # The verb is the first word that is neither an option nor the value of one.
+    local verb="" at
+    for ((at = 1; at < COMP_CWORD; at++)); do
+        case ${COMP_WORDS[at]} in
+            --socket | --config | --color) ((at++)) ;;
+            -*) ;;
+            *) verb=${COMP_WORDS[at]}; break ;;
+        esac
+    done
+
+    case $previous in
+        --color) COMPREPLY=($(compgen -W "auto always never" -- "$current")); return ;;
+        --orphans) COMPREPLY=($(compgen -W "kill wait leave" -- "$current")); return ;;
+        --on-disconnect) COMPREPLY=($(compgen -W "cancel keep" -- "$current")); return ;;
+        --signal) COMPREPLY=($(compgen -W "TERM INT HUP QUIT USR1 USR2 KILL" -- "$current")); return ;;
+        --status) COMPREPLY=($(compgen -W "pending running paused cancelling completed failed cancelled timeout lost" -- "$current")); return ;;
+        --socket | --config) compopt -o default; return ;;
+        -C | --cwd) compopt -o dirnames; return ;;
+        --parent) COMPREPLY=($(compgen -W "none $(_cancelable_ids list)" -- "$current")); return ;;
+    esac
+
+    case $verb in
+        "") COMPREPLY=($(compgen -W "$verbs $everywhere --version" -- "$current")) ;;
+        run)
+            # Behind the options comes a command with words of its own.
+            local word
+            for ((at++; at < COMP_CWORD; at++)); do
+                case ${COMP_WORDS[at]} in
+                    -n | --name | -t | --timeout | --grace | --signal | --orphans | -C | --cwd | -e | --env | --tag | \
+                        --parent | --on-disconnect | --socket | --config | --color) ((at++)) ;;
+                    --) ((at++)); break ;;
+                    -*) ;;
+                    *) break ;;
+                esac
+            done
+            if [[ $at -lt $COMP_CWORD ]] && declare -F _command_offset >/dev/null; then
+                _command_offset "$at"
+            elif [[ $current == -* ]]; then
+                COMPREPLY=($(compgen -W "$run $everywhere" -- "$current"))
+            else
+                COMPREPLY=($(compgen -c -- "$current"))
+            fi ;;
+        list | ls | ps) COMPREPLY=($(compgen -W "$selectors --limit --ids --json --tree --watch $everywhere" -- "$current")) ;;
+        cancel | stop | kill)
+            COMPREPLY=($(compgen -W "$selectors --message --signal --grace --now --no-wait --dry-run --json $everywhere
+                $(_cancelable_ids list)" -- "$current")) ;;
+        wait) COMPREPLY=($(compgen -W "$selectors --any --timeout --json $everywhere $(_cancelable_ids list)" -- "$current")) ;;
+        show | inspect) COMPREPLY=($(compgen -W "--json $everywhere $(_cancelable_ids list --all)" -- "$current")) ;;
+        logs) COMPREPLY=($(compgen -W "--follow --lines $everywhere $(_cancelable_ids list --all)" -- "$current")) ;;
+        stats | current) COMPREPLY=($(compgen -W "--json $everywhere" -- "$current")) ;;
+        supervisor) COMPREPLY=($(compgen -W "run start stop restart status --cancel --keep --json $everywhere" -- "$current")) ;;
+        config) COMPREPLY=($(compgen -W "path show check $everywhere" -- "$current")) ;;
+    esac
+}
+
+complete -F _cancelable cancelable
