@@ -84,8 +84,9 @@ Result<> ensure_private_directory(const std::string& path) {
     if ((status.st_mode & 077) != 0)
         return failure(
             ErrorCode::refused,
-            fmt::format("the directory \"{}\" is open to others (mode {:04o}): run chmod 700 on it", path,
-                        status.st_mode & 07777));
+            fmt::format("the directory \"{}\" is open to others (mode {:04o}): choose one of your own, or "
+                        "close this one with chmod 700",
+                        path, status.st_mode & 07777));
     return {};
 }
 
