@@ -6,16 +6,25 @@ namespace cancelable {
 
 template <LiveIndex::Hook LiveIndex::Node::* hook>
 void LiveIndex::attach(Head& head, Node& node) noexcept {
-    (node.*hook) = {nullptr, head};
-    if (head != nullptr) (head->*hook).previous = &node;
-    head = &node;
+    (node.*hook) = {nullptr, head.first};
+    if (head.first != nullptr) (head.first->*hook).previous = &node;
+    head.first = &node;
+    ++head.count;
 }
 
 template <LiveIndex::Hook LiveIndex::Node::* hook>
 void LiveIndex::detach(Head& head, Node& node) noexcept {
     const Hook& hung = node.*hook;
-    (hung.previous != nullptr ? (hung.previous->*hook).next : head) = hung.next;
+    (hung.previous != nullptr ? (hung.previous->*hook).next : head.first) = hung.next;
     if (hung.next != nullptr) (hung.next->*hook).previous = hung.previous;
+    --head.count;
+}
+
+StatusCounts LiveIndex::counts() const noexcept {
+    StatusCounts counts{};
+    for (std::size_t status = 0; status < kLiveStatuses; ++status)
+        counts[status] = status_heads_[status].count;
+    return counts;
 }
 
 void LiveIndex::insert(Snapshot snapshot, const CancelationToken& token) {
@@ -26,7 +35,6 @@ void LiveIndex::insert(Snapshot snapshot, const CancelationToken& token) {
     Node& node =
         nodes_.try_emplace(nodes_.end(), id, Entry{std::move(snapshot), token}, Hook{}, Hook{})->second;
     attach<&Node::by_status>(status_heads_[status], node);
-    ++counts_[status];
     if (parent != 0) attach<&Node::by_parent>(parent_heads_[parent], node);
 }
 
@@ -37,8 +45,6 @@ void LiveIndex::replace(Snapshot snapshot) {
     if (from != to) {
         detach<&Node::by_status>(status_heads_[from], node);
         attach<&Node::by_status>(status_heads_[to], node);
-        --counts_[from];
-        ++counts_[to];
     }
     node.entry.snapshot = std::move(snapshot);
 }
@@ -49,11 +55,10 @@ std::optional<LiveIndex::Entry> LiveIndex::take(OperationId id) {
     Node& node = found->second;
     const auto status = static_cast<std::size_t>(node.entry.snapshot->status);
     detach<&Node::by_status>(status_heads_[status], node);
-    --counts_[status];
     if (const OperationId parent = node.entry.snapshot->spec->parent; parent != 0) {
         const auto head = parent_heads_.find(parent);
         detach<&Node::by_parent>(head->second, node);
-        if (head->second == nullptr) parent_heads_.erase(head);
+        if (head->second.count == 0) parent_heads_.erase(head);
     }
     std::optional<Entry> taken(std::move(node.entry));
     nodes_.erase(found);

@@ -1,9 +1,11 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <map>
 #include <optional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/operation.h"
@@ -36,13 +38,19 @@ public:
 
     const Entry* find(OperationId id) const;
 
-    // Calls `each` with every entry that `selector` could pick, by the narrowest index that serves: ids,
-    // parent, status, or else all. In no certain order. The caller still asks the selector itself.
+    // Where an index answers the better part of `selector` (its ids, its parent, its statuses): calls `each`
+    // with every entry that it finds, in no certain order, and returns true. The caller still asks the
+    // selector itself.
     template <class Each>
-    void candidates(const Selector& selector, Each&& each) const;
+    bool narrow(const Selector& selector, Each&& each) const;
+
+    // Calls `each` with the next `most` entries from `from` on, in order of ids. Returns where to go on, 0 at
+    // the end.
+    template <class Each>
+    OperationId scan(OperationId from, std::size_t most, Each&& each) const;
 
     std::size_t size() const noexcept { return nodes_.size(); }
-    const StatusCounts& counts() const noexcept { return counts_; }
+    StatusCounts counts() const noexcept;
 
 private:
     // Each node is in the map and in two rings: of those with its status, and of those with its parent.
@@ -56,45 +64,65 @@ private:
         Hook by_status;
         Hook by_parent;
     };
-    using Head = Node*;
+    struct Head {
+        Node* first = nullptr;
+        std::size_t count = 0;
+    };
 
     template <Hook Node::* hook>
     static void attach(Head& head, Node& node) noexcept;
     template <Hook Node::* hook>
     static void detach(Head& head, Node& node) noexcept;
     template <Hook Node::* hook, class Each>
-    static void walk(Head head, Each& each);
+    static void walk(const Head& head, Each& each);
 
     static constexpr std::size_t kLiveStatuses = static_cast<std::size_t>(Status::completed);
 
     std::map<OperationId, Node> nodes_;
     std::array<Head, kLiveStatuses> status_heads_{};
-    StatusCounts counts_{};
     std::unordered_map<OperationId, Head> parent_heads_;  // no entry for parent 0, which is none
 };
 
 template <LiveIndex::Hook LiveIndex::Node::* hook, class Each>
-void LiveIndex::walk(Head head, Each& each) {
-    for (const Node* node = head; node != nullptr; node = (node->*hook).next)
+void LiveIndex::walk(const Head& head, Each& each) {
+    for (const Node* node = head.first; node != nullptr; node = (node->*hook).next)
         each(node->entry);
 }
 
 template <class Each>
-void LiveIndex::candidates(const Selector& selector, Each&& each) const {
+bool LiveIndex::narrow(const Selector& selector, Each&& each) const {
     if (!selector.ids.empty() && selector.globs.empty()) {
         for (const OperationId id : selector.ids)
             if (const Entry* entry = find(id)) each(*entry);
-    } else if (selector.parent.value_or(0) != 0) {
+        return true;
+    }
+    if (selector.parent.value_or(0) != 0) {
         const auto head = parent_heads_.find(*selector.parent);
         if (head != parent_heads_.end()) walk<&Node::by_parent>(head->second, each);
-    } else if (!selector.statuses.empty()) {
-        for (const Status status : selector.statuses)
-            if (!is_ended(status))
-                walk<&Node::by_status>(status_heads_[static_cast<std::size_t>(status)], each);
-    } else {
-        for (const auto& [id, node] : nodes_)
-            each(node.entry);
+        return true;
     }
+    if (selector.statuses.empty()) return false;
+    std::array<bool, kLiveStatuses> wanted{};
+    std::size_t count = 0;
+    for (const Status status : selector.statuses) {
+        if (is_ended(status)) continue;
+        const auto index = static_cast<std::size_t>(status);
+        if (!std::exchange(wanted[index], true)) count += status_heads_[index].count;
+    }
+    // A scan in order costs less than following a ring through memory, so the ring must be much the shorter
+    // one.
+    if (count > nodes_.size() / 4) return false;
+    for (std::size_t index = 0; index < kLiveStatuses; ++index)
+        if (wanted[index]) walk<&Node::by_status>(status_heads_[index], each);
+    return true;
+}
+
+template <class Each>
+OperationId LiveIndex::scan(OperationId from, std::size_t most, Each&& each) const {
+    auto next = nodes_.lower_bound(from);
+    for (; next != nodes_.end() && most > 0; ++next, --most)
+        each(next->second.entry);
+    return next != nodes_.end() ? next->first : 0;
 }
 
 }  // namespace cancelable

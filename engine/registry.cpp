@@ -18,16 +18,23 @@ std::unexpected<Error> no_operation(OperationId id) {
     return failure(ErrorCode::not_found, "there is no operation " + std::to_string(id));
 }
 
-// Ids are unique, so this also drops what was picked twice.
-template <class Element, class Id>
-void order_by_id(std::vector<Element>& elements, Id id) {
-    if (!std::ranges::is_sorted(elements, {}, id)) std::ranges::sort(elements, {}, id);
-    const auto repeated = std::ranges::unique(elements, {}, id);
-    elements.erase(repeated.begin(), repeated.end());
-}
+// How many operations a reader looks at before it lets others have the lock: tens of microseconds.
+constexpr std::size_t kScannedAtOnce = 512;
 
 OperationId id_of(const Snapshot& snapshot) {
     return snapshot->id();
+}
+OperationId id_of(const LiveIndex::Entry& entry) {
+    return entry.snapshot->id();
+}
+
+// Of those with one id the first stays: what was asked for twice, or ended while it was being listed.
+template <class Element>
+void order_by_id(std::vector<Element>& elements) {
+    const auto id = [](const Element& element) { return id_of(element); };
+    if (!std::ranges::is_sorted(elements, {}, id)) std::ranges::stable_sort(elements, {}, id);
+    const auto repeated = std::ranges::unique(elements, {}, id);
+    elements.erase(repeated.begin(), repeated.end());
 }
 
 }  // namespace
@@ -51,6 +58,41 @@ struct Registry::Impl {
         }
         announce(before, after);
         return let_go;
+    }
+
+    // make(entry) of each live operation that `selector` picks, in no certain order.
+    template <class Make>
+    auto pick(const Selector& selector, Make make) const {
+        std::vector<decltype(make(std::declval<const LiveIndex::Entry&>()))> picked;
+        const WallTime now = wall_now();
+        const auto take = [&](const LiveIndex::Entry& entry) {
+            if (selector.matches(*entry.snapshot, now)) picked.push_back(make(entry));
+        };
+        {
+            const std::shared_lock lock(mutex);
+            if (live.narrow(selector, take)) return picked;
+        }
+        for (OperationId from = 1; from != 0;) {
+            const std::shared_lock lock(mutex);
+            from = live.scan(from, kScannedAtOnce, take);
+        }
+        return picked;
+    }
+
+    std::vector<Snapshot> pick_ended(const Selector& selector) const {
+        std::vector<Snapshot> picked;
+        const WallTime now = wall_now();
+        const auto take = [&](const Snapshot& snapshot) {
+            if (snapshot && selector.matches(*snapshot, now)) picked.push_back(snapshot);
+        };
+        const std::shared_lock lock(mutex);
+        if (!selector.ids.empty() && selector.globs.empty())
+            for (const OperationId id : selector.ids)
+                take(ended.find(id));
+        else
+            for (const Snapshot& snapshot : ended.in_order())
+                take(snapshot);
+        return picked;
     }
 
     void announce(const Snapshot& before, const Snapshot& after) {
@@ -141,17 +183,15 @@ Snapshot Registry::get_operation(OperationId id) const {
 
 std::vector<Snapshot> Registry::list(const Selector& selector, Scope scope,
                                      std::optional<std::size_t> limit) const {
-    std::vector<Snapshot> picked;
-    {
-        const std::shared_lock lock(impl_->mutex);
-        impl_->live.candidates(selector,
-                               [&](const LiveIndex::Entry& entry) { picked.push_back(entry.snapshot); });
-        if (scope == Scope::live_and_ended)
-            picked.insert(picked.end(), impl_->ended.in_order().begin(), impl_->ended.in_order().end());
+    auto picked = impl_->pick(selector, [](const LiveIndex::Entry& entry) { return entry.snapshot; });
+    if (scope == Scope::live_and_ended) {
+        // After the live ones, so that nothing slips through that ends meanwhile; and before them in the
+        // list, so that its end is what is told of it.
+        std::vector<Snapshot> ended = impl_->pick_ended(selector);
+        ended.insert(ended.end(), picked.begin(), picked.end());
+        picked.swap(ended);
     }
-    const WallTime now = wall_now();
-    std::erase_if(picked, [&](const Snapshot& snapshot) { return !selector.matches(*snapshot, now); });
-    order_by_id(picked, id_of);
+    order_by_id(picked);
     if (limit && picked.size() > *limit)
         picked.erase(picked.begin(), picked.end() - static_cast<std::ptrdiff_t>(*limit));
     return picked;
@@ -185,16 +225,10 @@ Result<bool> Registry::cancel_operation(OperationId id, CancelationReason reason
 std::vector<OperationId> Registry::cancel_all(const Selector& selector, CancelationReason reason,
                                               const std::string& message,
                                               const std::function<bool(const Operation&)>& predicate) {
-    std::vector<LiveIndex::Entry> picked;
-    {
-        const std::shared_lock lock(impl_->mutex);
-        impl_->live.candidates(selector, [&](const LiveIndex::Entry& entry) { picked.push_back(entry); });
-    }
-    const WallTime now = wall_now();
-    std::erase_if(picked, [&](const LiveIndex::Entry& entry) {
-        return !selector.matches(*entry.snapshot, now) || (predicate && !predicate(*entry.snapshot));
-    });
-    order_by_id(picked, [](const LiveIndex::Entry& entry) { return entry.snapshot->id(); });
+    auto picked = impl_->pick(selector, [](const LiveIndex::Entry& entry) { return entry; });
+    if (predicate)
+        std::erase_if(picked, [&](const LiveIndex::Entry& entry) { return !predicate(*entry.snapshot); });
+    order_by_id(picked);
     std::vector<OperationId> cancelled;
     for (LiveIndex::Entry& entry : picked)
         if (entry.token.cancel(reason, message)) cancelled.push_back(entry.snapshot->id());

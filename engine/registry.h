@@ -20,9 +20,10 @@ namespace cancelable {
 // Every operation of this supervisor: the live ones, and the last ones that ended.
 //
 // Safe from every thread. What it hands out are snapshots: immutable, consistent, and valid as long as they
-// are held. A reader holds the lock only while it copies pointers to what its selector could pick; names,
-// tags and ages are looked at after that. Functions that are passed in run without the lock, so they may use
-// the registry.
+// are held. A reader holds the lock while it looks at a few hundred operations, or at what an index has
+// picked for it, and then lets others in. So a long list is not of one instant; but whatever is known from
+// the call's beginning to its end is in it, once. Functions that are passed in run without the lock, so they
+// may use the registry.
 class Registry {
 public:
     struct Options {

@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <csignal>
 #include <memory>
 #include <stdexcept>
@@ -144,6 +145,18 @@ TEST_CASE("lists narrow by status, parent, name and ids, and come in order of id
     CHECK(ids(registry.list({}, Registry::Scope::live_and_ended)) == Ids{1, 2, 3, 4, 5, 6});
     CHECK(ids(registry.list({.ids = {3}}, Registry::Scope::live_and_ended)) == Ids{3});
     CHECK(ids(registry.list({.statuses = {Status::completed}}, Registry::Scope::live_and_ended)) == Ids{3});
+}
+
+TEST_CASE("a list longer than what is looked at in one go is whole and in order") {
+    Registry registry;
+    for (OperationId id = 1; id <= 2000; ++id)
+        registry.register_operation(operation(id, id % 7 == 0 ? "seventh" : "other"));
+    const auto all = ids(registry.list({}));
+    CHECK(all.size() == 2000);
+    CHECK(std::ranges::is_sorted(all));
+    CHECK(registry.list({.globs = {"sev*"}}).size() == 285);
+    CHECK(registry.list({.statuses = {Status::pending}}).size() == 2000);
+    CHECK(registry.cancel_all({.name = "seventh"}, CancelationReason::manual).size() == 285);
 }
 
 TEST_CASE("an index that is left empty, and filled again, stays true") {

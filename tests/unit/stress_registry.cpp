@@ -5,6 +5,7 @@
 #include <optional>
 #include <random>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/registry.h"
@@ -148,6 +149,34 @@ TEST_CASE("the registry under stress: its counts, its indices and its records ag
     for (OperationId parent = 1; parent < world.next_id; ++parent)
         found_as_children += world.registry.children(parent).size();
     CHECK(with_parent == found_as_children);
+}
+
+TEST_CASE("a list under stress has all that stays, once, however much comes and goes around it") {
+    constexpr OperationId kStaying = 3000;
+    Registry registry({.history_size = 10});
+    for (OperationId id = 2; id <= 2 * kStaying; id += 2)
+        registry.register_operation(operation(id, 0));
+    std::atomic<int> wrong = 0;
+    stress::on_all_threads([&](std::size_t index, std::mt19937_64& random) {
+        for (std::size_t i = 0; i < stress::steps_per_thread() / 100; ++i) {
+            if (index == 0) {
+                OperationId expected = 2;
+                for (const Snapshot& seen : registry.list({}, Registry::Scope::live_and_ended))
+                    if (seen->id() % 2 == 0) wrong += seen->id() != std::exchange(expected, expected + 2);
+                wrong += expected != 2 * kStaying + 2;
+                continue;
+            }
+            // Odd ids, a range for each thread.
+            const OperationId id = (random() % 400 * (stress::kThreads - 1) + index - 1) * 2 + 1;
+            if (registry.get_operation(id))
+                registry.unregister(id);
+            else
+                registry.register_operation(operation(id, 0));
+            const auto stays = 2 * (1 + random() % kStaying);
+            (void)registry.update(stays, [](Operation& edited) { edited.pid = 1; });
+        }
+    });
+    CHECK(wrong == 0);
 }
 
 }  // namespace
