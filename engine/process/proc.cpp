@@ -116,6 +116,21 @@ std::optional<ProcStat> read_stat(pid_t pid) {
     return stat;
 }
 
+bool ignores_signal(pid_t pid, int number) {
+    const UniqueFd file(::open((ProcPath() / pid / "status").c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) return false;
+    char buffer[4096];
+    const ssize_t length = retry_eintr([&] { return ::read(file.get(), buffer, sizeof buffer); });
+    if (length <= 0) return false;
+    const std::string_view text(buffer, static_cast<std::size_t>(length));
+    constexpr std::string_view kLine = "\nSigIgn:\t";
+    const std::size_t at = text.find(kLine);
+    if (at == std::string_view::npos) return false;
+    std::uint64_t mask = 0;
+    std::from_chars(text.data() + at + kLine.size(), text.data() + text.size(), mask, 16);
+    return (mask >> (number - 1) & 1) != 0;
+}
+
 void append_children(pid_t pid, unsigned threads, std::vector<pid_t>& children) {
     if (!kernel_lists_children()) {
         // Every process names its parent: slower, since it reads them all, and just as true.

@@ -21,6 +21,9 @@ struct ProcStat {
 
 std::optional<ProcStat> read_stat(pid_t pid);
 
+// True where the process has the signal ignored; false as well where it cannot be told.
+bool ignores_signal(pid_t pid, int number);
+
 // Appends the children of `pid`, of whichever of its threads. What it reads may be a moment old and, while
 // children come and go, incomplete: callers repeat until a pass brings nothing new.
 void append_children(pid_t pid, unsigned threads, std::vector<pid_t>& children);

@@ -74,8 +74,13 @@ std::size_t ProcessTree::grow() {
 }
 
 void ProcessTree::signal(int number, std::vector<pid_t>& refused) {
+    signal_if(number, [](pid_t) { return true; }, refused);
+}
+
+void ProcessTree::signal_if(int number, const std::function<bool(pid_t)>& wanted,
+                            std::vector<pid_t>& refused) {
     for (const Held& process : order_)
-        if (pidfd_send_signal(process.pidfd.get(), number) != 0 && errno == EPERM)
+        if (wanted(process.pid) && pidfd_send_signal(process.pidfd.get(), number) != 0 && errno == EPERM)
             refused.push_back(process.pid);
 }
 

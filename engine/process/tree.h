@@ -32,6 +32,9 @@ public:
     // `refused`.
     void signal(int number, std::vector<pid_t>& refused);
 
+    // The same, to those processes only for which `wanted` is true.
+    void signal_if(int number, const std::function<bool(pid_t)>& wanted, std::vector<pid_t>& refused);
+
     // Lets go of all of them.
     void clear();
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <csignal>
 
+#include "engine/process/proc.h"
+
 namespace cancelable {
 namespace {
 
@@ -51,9 +53,20 @@ void TreeCanceller::polite_step(const StopStep& step, Clock::time_point now) {
     if (tree_.size() == 0) return;
     std::vector<pid_t> refused;
     tree_.signal(step.signal, refused);
+    note_signal(step.signal);
+    // A shell starts its background jobs with SIGINT and SIGQUIT ignored, so that Ctrl-C spares them. Here
+    // nothing is to be spared, and they would only sit out the wait: so they get the signal that asks them
+    // all the same.
+    if (step.signal == SIGINT || step.signal == SIGQUIT) {
+        const auto is_spared = [&](pid_t pid) {
+            const bool spared = ignores_signal(pid, step.signal) && !ignores_signal(pid, SIGTERM);
+            if (spared) note_signal(SIGTERM);
+            return spared;
+        };
+        tree_.signal_if(SIGTERM, is_spared, refused);
+    }
     // A stopped process would not hear it before the hard way came.
     tree_.signal(SIGCONT, refused);
-    note_signal(step.signal);
     tree_.clear();
 }
 

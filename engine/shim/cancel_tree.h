@@ -13,6 +13,9 @@ namespace cancelable {
 // Ends the tree below the calling process: the polite steps of a plan, then the hard way until nothing is
 // left.
 //
+// A process that ignores a polite SIGINT or SIGQUIT but not SIGTERM, as a shell's background jobs do, gets
+// SIGTERM too.
+//
 // The hard way, a round: stop every process of the tree, pass after pass, until a pass finds no new one (a
 // process with a signal pending cannot complete a fork, so what is stopped no longer grows), then kill them
 // all. Rounds repeat with growing pauses, since a death may reparent to us what no pass could see.
