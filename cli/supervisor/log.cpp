@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/render/text.h"
+#include "engine/context.h"
 
 namespace cancelable::cli {
 namespace {
@@ -14,8 +15,8 @@ namespace {
 constexpr std::size_t kFileSize = 1 << 20;
 constexpr std::size_t kOlderFiles = 2;
 
-std::string in_one_line(std::string_view sentence) {
-    return printable(sentence);
+std::string line_of(std::string_view sentence) {
+    return current_operation_prefix() + printable(sentence);
 }
 
 }  // namespace
@@ -32,12 +33,12 @@ struct SupervisorLog::Impl {
 SupervisorLog::SupervisorLog(const std::string& path, bool also_stderr) {
     std::vector<spdlog::sink_ptr> sinks;
     std::string trouble;
-    if (also_stderr) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_st>());
+    if (also_stderr) sinks.push_back(std::make_shared<spdlog::sinks::stderr_sink_mt>());
     // Rotating opens and renames files, each of which can fail; spdlog tells by throwing.
     try {
         if (!path.empty())
             sinks.push_back(
-                std::make_shared<spdlog::sinks::rotating_file_sink_st>(path, kFileSize, kOlderFiles));
+                std::make_shared<spdlog::sinks::rotating_file_sink_mt>(path, kFileSize, kOlderFiles));
     } catch (const spdlog::spdlog_ex& error) {
         trouble = error.what();
     }
@@ -48,11 +49,11 @@ SupervisorLog::SupervisorLog(const std::string& path, bool also_stderr) {
 SupervisorLog::~SupervisorLog() = default;
 
 void SupervisorLog::info(std::string_view sentence) {
-    impl_->logger.info(in_one_line(sentence));
+    impl_->logger.info(line_of(sentence));
 }
 
 void SupervisorLog::warn(std::string_view sentence) {
-    impl_->logger.warn(in_one_line(sentence));
+    impl_->logger.warn(line_of(sentence));
 }
 
 }  // namespace cancelable::cli

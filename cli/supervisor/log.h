@@ -8,6 +8,8 @@ namespace cancelable::cli {
 
 // The supervisor's own log: a file that is rotated at 1 MiB, three of them at most, and stderr where somebody
 // sits there. A line that cannot be written is dropped: no log is worth an operation.
+//
+// Any thread may write. A line that is written in the context of an operation starts with it.
 class SupervisorLog {
 public:
     // `path` empty: no file. Where the file cannot be opened the log goes on without it.
