@@ -13,7 +13,7 @@ namespace cancelable {
 // most a hundred years. What is finer than a millisecond is rounded up, so that only 0 means 0.
 Result<std::chrono::milliseconds> parse_duration(std::string_view text);
 
-// For people: 0ms, 250ms, 5.2s, 42s, 3m05s, 2h10m, 1d04h. At most two units, cut off and not rounded.
+// For people: 0ms, 0.4ms, 250ms, 5.2s, 42s, 3m05s, 2h10m, 1d04h. At most two units, cut off and not rounded.
 std::string format_duration(std::chrono::microseconds duration);
 
 // Bytes: 4096, 512K, 512M, 2GiB, 1.5TB. Every unit is a power of 1024, whether written K, KB or KiB, in any

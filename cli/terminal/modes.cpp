@@ -4,7 +4,9 @@
 
 namespace cancelable::cli {
 
-TerminalModes::TerminalModes(int fd) noexcept : fd_(fd), known_(::tcgetattr(fd, &modes_) == 0) {}
+TerminalModes::TerminalModes(int fd) noexcept : fd_(fd) {
+    known_ = ::tcgetattr(fd, &modes_) == 0;
+}
 
 void TerminalModes::restore() const noexcept {
     // From the background, setting them would stop this process.

@@ -50,7 +50,9 @@ TEST_CASE("a duration that would overflow is refused") {
 
 TEST_CASE("durations are shown in at most two units") {
     CHECK(format_duration(0us) == "0ms");
-    CHECK(format_duration(999us) == "0ms");
+    CHECK(format_duration(999us) == "0.9ms");
+    CHECK(format_duration(9999us) == "9.9ms");
+    CHECK(format_duration(10ms) == "10ms");
     CHECK(format_duration(250ms) == "250ms");
     CHECK(format_duration(5299ms) == "5.2s");
     CHECK(format_duration(42s) == "42s");
