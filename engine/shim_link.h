@@ -52,6 +52,9 @@ public:
     // Continues a shim that somebody has stopped.
     void wake_up() noexcept;
 
+    // -1 for an adopted one.
+    pid_t shim_pid() const noexcept { return process_.pid; }
+
     // True for a shim that an earlier supervisor launched.
     bool is_adopted() const noexcept { return !process_.pidfd; }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <map>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "engine/adoption.h"
@@ -61,7 +62,7 @@ public:
     std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request);
     Result<> signal(OperationId id, int number);
     std::uint64_t when_settled(OperationId id, Settled callback);
-    void forget(std::uint64_t number) noexcept { waiting_.erase(number); }
+    void forget(std::uint64_t number) noexcept;
     Result<> adopt();
 
     Registry registry_;
@@ -73,11 +74,6 @@ private:
         bool cancel_sent = false;
         LoopBridge::TokenWatch token;
     };
-    struct Waiting {
-        OperationId id;
-        Settled callback;
-    };
-
     Result<UniqueFd> open_log(OperationSpec& spec) const;
     void take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link);
     ShimLink::Callbacks callbacks_for(OperationId id);
@@ -104,8 +100,10 @@ private:
     std::map<OperationId, Live> live_;
     std::map<OperationId, std::unique_ptr<ShimLink>> adopting_;            // until their first report
     std::unordered_map<OperationId, std::unique_ptr<ShimLink>> released_;  // until their shim is reaped
-    std::unordered_map<pid_t, OperationId> shims_;                         // our children
-    std::map<std::uint64_t, Waiting> waiting_;
+    std::unordered_set<pid_t> shims_;                                      // our children
+    std::map<std::pair<OperationId, std::uint64_t>, Settled>
+        waiting_;  // by operation, then in order of asking
+    std::unordered_map<std::uint64_t, OperationId> waited_for_;
     std::uint64_t next_waiting_ = 1;
     Strays strays_;
     LoopBridge bridge_;
@@ -189,7 +187,7 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
         return std::unexpected(shim.error());
     }
     // Nothing is read from the shim before we are back in the loop, so the record is there in time.
-    shims_.emplace(shim->process.pid, *id);
+    shims_.insert(shim->process.pid);
     take_in(spec, std::make_unique<ShimLink>(loop_, std::move(*shim), callbacks_for(*id)));
     return registry_.get_operation(*id);
 }
@@ -204,16 +202,12 @@ bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation
     if (listener_) listener_({before, *after});
     if (!is_settled(**after)) return true;
     // Each is taken out before it is called: it may ask for more, or forget others.
-    for (auto next = waiting_.begin(); next != waiting_.end();) {
-        if (next->second.id != id) {
-            ++next;
-            continue;
-        }
-        const Settled callback = std::move(next->second.callback);
-        const auto number = next->first;
+    for (auto next = waiting_.lower_bound({id, 0}); next != waiting_.end() && next->first.first == id;
+         next = waiting_.lower_bound({id, 0})) {
+        const Settled callback = std::move(next->second);
+        waited_for_.erase(next->first.second);
         waiting_.erase(next);
         callback(*after);
-        next = waiting_.upper_bound(number);
     }
     return true;
 }
@@ -221,11 +215,20 @@ bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation
 std::uint64_t Supervisor::Impl::when_settled(OperationId id, Settled callback) {
     const std::uint64_t number = next_waiting_++;
     const Snapshot now = registry_.get_operation(id);
-    if (now == nullptr || is_settled(*now))
+    if (now == nullptr || is_settled(*now)) {
         callback(now);
-    else
-        waiting_.emplace(number, Waiting{id, std::move(callback)});
+    } else {
+        waiting_.emplace(std::pair(id, number), std::move(callback));
+        waited_for_.emplace(number, id);
+    }
     return number;
+}
+
+void Supervisor::Impl::forget(std::uint64_t number) noexcept {
+    const auto entry = waited_for_.find(number);
+    if (entry == waited_for_.end()) return;
+    waiting_.erase({entry->second, number});
+    waited_for_.erase(entry);
 }
 
 std::vector<OperationId> Supervisor::Impl::cancel(const Selector& selector, const CancelRequest& request) {
@@ -333,10 +336,14 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
 }
 
 void Supervisor::Impl::shim_gone(OperationId id) {
-    std::erase_if(shims_, [id](const auto& shim) { return shim.second == id; });
-    if (released_.erase(id) > 0) return;
+    if (const auto released = released_.find(id); released != released_.end()) {
+        shims_.erase(released->second->shim_pid());
+        released_.erase(released);
+        return;
+    }
     adopting_.erase(id);  // It ended before it had said anything: its record tells.
     const auto entry = live_.find(id);
+    if (entry != live_.end() && entry->second.link) shims_.erase(entry->second.link->shim_pid());
     const bool was_child = entry != live_.end() && entry->second.link && !entry->second.link->is_adopted();
     if (entry != live_.end()) entry->second.link.reset();
 
