@@ -10,10 +10,8 @@ namespace cancelable::e2e {
 namespace {
 
 std::set<std::string> live_names(Sandbox& sandbox, const Words& selectors = {}) {
-    Words arguments{"list", "--json"};
-    arguments.insert(arguments.end(), selectors.begin(), selectors.end());
     std::set<std::string> names;
-    for (const Json& operation : sandbox.json(arguments))
+    for (const Json& operation : sandbox.list(selectors))
         names.insert(operation.at("name").get<std::string>());
     return names;
 }
@@ -36,6 +34,8 @@ TEST_CASE("a pattern over 200 running operations ends exactly those that match a
     const Finished started = starter.wait();
     REQUIRE_MESSAGE(started.status == 0, started.err);
     REQUIRE(live_names(sandbox).size() == 200);
+    wait_until("all of them to run",
+               [&] { return live_names(sandbox, {"--status", "running"}).size() == 200; });
 
     std::vector<pid_t> matching;
     std::vector<pid_t> others;

@@ -205,13 +205,21 @@ TEST_CASE("a full disk for logs fails that run and nothing else") {
 
 TEST_CASE("a supervisor that cannot start says why in the client's error") {
     Sandbox sandbox;
-    // Its state directory is a file.
-    const std::string state = sandbox.write_file("state/cancelable", "in the way");
+    // It may not write where its lock and its socket belong.
+    sandbox.make_directory("run/cancelable", 0500);
     const Finished finished = sandbox.run({"run", "true"});
     CHECK(finished.status == 125);
-    CHECK_MESSAGE(finished.err.find(state) != std::string::npos, finished.err);
+    CHECK_MESSAGE(finished.err.find(sandbox.runtime_directory()) != std::string::npos, finished.err);
     CHECK(std::count(finished.err.begin(), finished.err.end(), '\n') == 1);
     CHECK(sandbox.supervisor_count() == 0);
+}
+
+TEST_CASE("without a state directory commands run all the same and are not logged") {
+    Sandbox sandbox;
+    sandbox.write_file("state/cancelable", "in the way");
+    CHECK(sandbox.run({"run", "true"}).status == 0);
+    const Finished logged = sandbox.run({"run", "--detach", "sleep", "1000"});
+    CHECK((logged.status == 0 || logged.err != ""));
 }
 
 TEST_CASE("a shim that is missing is named") {

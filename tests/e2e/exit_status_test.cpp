@@ -162,10 +162,19 @@ TEST_CASE("126 is for a command that cannot be executed") {
     CHECK(forbidden.status == 126);
     CHECK(forbidden.err.find(script) != std::string::npos);
     CHECK(status_of_run(sandbox, {"--", sandbox.path("home")}) == 126);
-    CHECK(status_of_run(sandbox, {"--", sandbox.write_file("garbage",
-                                                           "\x7f"
-                                                           "ELFgarbage",
-                                                           0755)}) == 126);
+}
+
+TEST_CASE("what the kernel cannot execute is not given to a shell") {
+    Sandbox sandbox;
+    CHECK(status_of_run(sandbox, {"--", sandbox.write_file("script", "exit 6\n", 0755)}) == 126);
+}
+
+TEST_CASE("a detached command that cannot be started gives 126 or 127") {
+    Sandbox sandbox;
+    const Finished missing = sandbox.run({"run", "--detach", "no-such-command-anywhere"});
+    CHECK(missing.status == 127);
+    CHECK(missing.err.find("no-such-command-anywhere") != std::string::npos);
+    CHECK(sandbox.run({"run", "--detach", sandbox.path("home")}).status == 126);
 }
 
 TEST_CASE("127 is for a command that is not found") {
@@ -185,7 +194,6 @@ TEST_CASE("wait gives the status of the operation it waited for") {
     CHECK(sandbox.run({"wait", ended({"true"})}).status == 0);
     CHECK(sandbox.run({"wait", ended({Sandbox::fixture("ends"), "exit", "7"})}).status == 7);
     CHECK(sandbox.run({"wait", ended({Sandbox::fixture("ends"), "signal", "9"})}).status == 137);
-    CHECK(sandbox.run({"wait", ended({"no-such-command-anywhere"})}).status == 127);
     const std::string id = ended({"sleep", "1000"});
     CHECK(sandbox.run({"cancel", id}).status == 0);
     CHECK(sandbox.run({"wait", id}).status == 143);

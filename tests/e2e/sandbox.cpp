@@ -16,6 +16,20 @@
 #include <iterator>
 #include <stdexcept>
 
+namespace doctest {
+
+String StringMaker<std::vector<pid_t>>::convert(const std::vector<pid_t>& processes) {
+    std::string text;
+    for (const pid_t pid : processes) {
+        text += (text.empty() ? "" : ", ") + std::to_string(pid);
+        for (const std::string& word : cancelable::e2e::command_line(pid))
+            text += " " + word;
+    }
+    return text.empty() ? "none" : text.c_str();
+}
+
+}  // namespace doctest
+
 namespace cancelable::e2e {
 namespace {
 
@@ -239,11 +253,9 @@ std::string Sandbox::detach(const Words& run_options, const Words& command) {
     arguments.insert(arguments.end(), run_options.begin(), run_options.end());
     arguments.emplace_back("--");
     arguments.insert(arguments.end(), command.begin(), command.end());
-    Finished finished = run(arguments);
+    const Finished finished = run(arguments);
     if (finished.status != 0) throw std::runtime_error("run --detach failed: " + finished.err);
-    while (finished.out.ends_with('\n'))
-        finished.out.pop_back();
-    return finished.out;
+    return finished.out.substr(0, finished.out.find('\n'));
 }
 
 Json Sandbox::json(Words arguments) {
@@ -252,8 +264,16 @@ Json Sandbox::json(Words arguments) {
     return Json::parse(finished.out);
 }
 
+Json Sandbox::list(Words selectors) {
+    selectors.insert(selectors.begin(), {"list", "--json"});
+    const Finished finished = run(selectors);
+    if (finished.status == 1) return Json::array();
+    if (finished.status != 0) throw std::runtime_error("list failed: " + finished.err);
+    return Json::parse(finished.out);
+}
+
 std::string Sandbox::only_live_id() {
-    const Json operations = json({"list", "--json"});
+    const Json operations = list();
     if (operations.size() != 1) throw std::runtime_error("not one operation: " + operations.dump());
     return std::to_string(operations[0].at("id").get<unsigned long>());
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <doctest/doctest.h>
+
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
@@ -8,6 +10,16 @@
 #include "engine/process/fd.h"
 #include "tests/e2e/child.h"
 #include "tests/e2e/process_tree.h"
+
+namespace doctest {
+
+// So that a failed comparison says which processes there were.
+template <>
+struct StringMaker<std::vector<pid_t>> {
+    static String convert(const std::vector<pid_t>& processes);
+};
+
+}  // namespace doctest
 
 namespace cancelable::e2e {
 
@@ -71,12 +83,16 @@ public:
     Child start(const Words& arguments);
     Child start(const Words& arguments, const SpawnOptions& how);
 
-    // `run --detach OPTIONS… -- COMMAND…`: the id. Throws where it fails.
+    // `run --detach OPTIONS… -- COMMAND…`: the id, once the command runs or has failed to. Throws where it is
+    // refused.
     std::string detach(const Words& run_options, const Words& command);
 
     // What a verb prints with --json. Throws where it fails or prints something else.
     Json json(Words arguments);
     Json show(const std::string& id) { return json({"show", id, "--json"}); }
+
+    // Those that `list --json SELECTORS…` lists; none where it says that nothing matches.
+    Json list(Words selectors = {});
     std::string only_live_id();
 
     // From the processes themselves, not from what the programs say.

@@ -103,8 +103,8 @@ TEST_CASE("a run in the background of a shell does not take the shell's input") 
     Sandbox sandbox;
     // An interactive shell with job control: what is in its background may not read from the terminal.
     TerminalSession shell({"/bin/sh", "-i"}, sandbox.options());
-    shell.type(Sandbox::program() + " run -- sh -c 'cat; echo cat-ended' &\n");
-    shell.wait_for("\ncat-ended");
+    shell.type(Sandbox::program() + " run -- sh -c 'cat; echo cat-$((1+1))' &\n");
+    shell.wait_for("cat-2");
     shell.type("echo still-$((40+2))\n");
     shell.wait_for("still-42");
     shell.type("exit\n");

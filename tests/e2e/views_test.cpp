@@ -49,6 +49,14 @@ TEST_CASE("no verb is list and live operations are listed") {
     CHECK(sandbox.json({"list", "-a", "-n", "1", "--json"}).at(0).at("name") == "ended");
 }
 
+TEST_CASE("a list that selects nothing exits 1 and is an empty array all the same") {
+    Sandbox sandbox;
+    const Finished none = sandbox.run({"list", "no_such_*", "--json"});
+    CHECK(none.status == 1);
+    CHECK(Json::parse(none.out) == Json::array());
+    CHECK(none.err != "");
+}
+
 TEST_CASE("list --tree shows children below their parents") {
     Sandbox sandbox;
     const std::string parent = sandbox.detach({"-n", "the_parent"}, {"sleep", "1000"});
