@@ -66,7 +66,13 @@ std::vector<pid_t> descendants(pid_t root) {
 std::string program_of(pid_t pid) {
     char target[4096];
     const ssize_t length = ::readlink(proc_path(pid, "exe").c_str(), target, sizeof target);
-    if (length <= 0) return "";
+    if (length <= 0) {
+        // On its way out, a process has already let go of its program, and keeps only its name.
+        std::ifstream file(proc_path(pid, "comm"));
+        std::string name;
+        std::getline(file, name);
+        return name;
+    }
     const std::string path(target, static_cast<std::size_t>(length));
     return path.substr(path.rfind('/') + 1);
 }

@@ -13,7 +13,7 @@ namespace cancelable::e2e {
 // reaped are left out.
 std::vector<pid_t> descendants(pid_t root);
 
-// The file name of the program that a process runs; empty where it has died or may not be looked at.
+// The file name of the program that a process runs; empty where there is no such process.
 std::string program_of(pid_t pid);
 
 std::vector<std::string> command_line(pid_t pid);

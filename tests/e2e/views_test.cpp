@@ -92,7 +92,9 @@ TEST_CASE("the JSON of a live operation has every field of the contract") {
     CHECK(operation.at("grace") == 1.5);
     CHECK(operation.at("cancel") == nullptr);
     CHECK(operation.at("log").is_string());
-    CHECK(sandbox.json({"list", "--json"}).at(0) == operation);
+    Json listed = sandbox.json({"list", "--json"}).at(0);
+    listed["duration"] = operation.at("duration");  // It goes on growing.
+    CHECK(listed == operation);
 }
 
 TEST_CASE("the JSON of ended operations tells how they ended") {
