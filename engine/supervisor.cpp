@@ -165,9 +165,12 @@ ShimLink::Callbacks Supervisor::Impl::callbacks_for(OperationId id) {
 }
 
 Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
+    OperationSpec& spec = request.spec;
+    if (spec.parent != 0 && !registry_.get_operation(spec.parent))
+        return failure(ErrorCode::not_found,
+                       "there is no operation " + std::to_string(spec.parent) + " to be its parent");
     auto id = ids_.next();
     if (!id) return std::unexpected(id.error());
-    OperationSpec& spec = request.spec;
     spec.id = *id;
     spec.created_at = wall_now();
     UniqueFd log;

@@ -47,6 +47,9 @@ Error late() {
 struct Client::Impl {
     explicit Impl(UniqueFd connected) : fd(std::move(connected)) {}
 
+    // The connection is of no use from now on, and this is why.
+    std::unexpected<Error> broke(Error error);
+    Result<> usable() const;
     Result<> send_line(std::string line, std::span<const int> descriptors,
                        const std::optional<Deadline>& deadline);
     Result<bool> read_more();
@@ -60,6 +63,16 @@ struct Client::Impl {
     std::vector<std::uint64_t> abandoned;  // their answers are dropped
     std::optional<Error> broken;           // once lost, always lost
 };
+
+std::unexpected<Error> Client::Impl::broke(Error error) {
+    broken = error;
+    return std::unexpected(std::move(error));
+}
+
+Result<> Client::Impl::usable() const {
+    if (broken) return std::unexpected(*broken);
+    return {};
+}
 
 Result<> Client::Impl::send_line(std::string line, std::span<const int> descriptors,
                                  const std::optional<Deadline>& deadline) {
@@ -81,7 +94,7 @@ Result<> Client::Impl::send_line(std::string line, std::span<const int> descript
         const auto ready = wait_for(fd.get(), POLLOUT, deadline);
         if (!ready) return std::unexpected(ready.error());
         // Half a message is on its way, and nothing else can follow it.
-        if (!*ready) return std::unexpected(*(broken = late()));
+        if (!*ready) return broke(late());
     }
     return {};
 }
@@ -90,9 +103,9 @@ Result<> Client::Impl::send_line(std::string line, std::span<const int> descript
 Result<bool> Client::Impl::read_more() {
     const auto progress = reader.read_from(fd.get());
     if (!progress && progress.error().code == ErrorCode::system)
-        return std::unexpected(*(broken = lost(progress.error().os_errno)));
-    if (!progress) return std::unexpected(*(broken = progress.error()));
-    if (*progress == FrameReader::Progress::ended) return std::unexpected(*(broken = lost()));
+        return broke(lost(progress.error().os_errno));
+    if (!progress) return broke(progress.error());
+    if (*progress == FrameReader::Progress::ended) return broke(lost());
     return *progress == FrameReader::Progress::read;
 }
 
@@ -101,8 +114,7 @@ Result<std::optional<Message>> Client::Impl::next_message() {
     while (const auto line = reader.next()) {
         std::optional<json> message = parse_json(*line);
         const auto nonsense = [&] {
-            broken = Error{ErrorCode::protocol, "the supervisor sent something that is no message", 0};
-            return std::unexpected(*broken);
+            return broke({ErrorCode::protocol, "the supervisor sent something that is no message", 0});
         };
         if (!message || !message->is_object()) return nonsense();
         if (const auto method = message->find("method"); method != message->end()) {
@@ -116,7 +128,7 @@ Result<std::optional<Message>> Client::Impl::next_message() {
         const auto id = message->find("id");
         // An error without an id is about the connection, which the supervisor closes after it.
         if (error != message->end() && (id == message->end() || id->is_null()))
-            return std::unexpected(*(broken = from_rpc(*error)));
+            return broke(from_rpc(*error));
         const auto result = message->find("result");
         if (id == message->end() || !id->is_number_unsigned() ||
             (error == message->end() && result == message->end()))
@@ -138,12 +150,12 @@ Error Client::Impl::explain_loss(int os_errno) {
     while (true) {
         auto message = next_message();
         if (!message) return message.error();
-        if (*message) {
-            kept.push_back(std::move(**message));
+        if (std::optional<Message>& found = *message) {
+            kept.push_back(std::move(*found));
             continue;
         }
         const auto read = read_more();
-        if (!read || !*read) return *(broken = lost(os_errno));
+        if (!read || !*read) return broke(lost(os_errno)).error();
     }
 }
 
@@ -164,7 +176,7 @@ int Client::fd() const noexcept {
 
 Result<json> Client::call(std::string_view method, json params, std::span<const int> descriptors,
                           std::optional<Deadline> deadline) {
-    if (impl_->broken) return std::unexpected(*impl_->broken);
+    if (auto usable = impl_->usable(); !usable) return std::unexpected(usable.error());
     const std::uint64_t request = ++impl_->last_request;
     const auto sent =
         impl_->send_line(build_request(request, method, std::move(params)), descriptors, deadline);
@@ -172,10 +184,10 @@ Result<json> Client::call(std::string_view method, json params, std::span<const 
     while (true) {
         auto message = impl_->next_message();
         if (!message) return std::unexpected(message.error());
-        if (*message) {
-            auto* response = std::get_if<Response>(&**message);
+        if (std::optional<Message>& found = *message) {
+            auto* response = std::get_if<Response>(&*found);
             if (response != nullptr && response->request == request) return std::move(response->result);
-            impl_->kept.push_back(std::move(**message));
+            impl_->kept.push_back(std::move(*found));
             continue;
         }
         const auto ready = wait_for(impl_->fd.get(), POLLIN, deadline);
@@ -189,7 +201,7 @@ Result<json> Client::call(std::string_view method, json params, std::span<const 
 }
 
 Result<std::uint64_t> Client::send(std::string_view method, json params, std::span<const int> descriptors) {
-    if (impl_->broken) return std::unexpected(*impl_->broken);
+    if (auto usable = impl_->usable(); !usable) return std::unexpected(usable.error());
     const std::uint64_t request = ++impl_->last_request;
     const auto sent =
         impl_->send_line(build_request(request, method, std::move(params)), descriptors, std::nullopt);
@@ -203,7 +215,7 @@ Result<std::optional<Message>> Client::receive() {
         impl_->kept.pop_front();
         return message;
     }
-    if (impl_->broken) return std::unexpected(*impl_->broken);
+    if (auto usable = impl_->usable(); !usable) return std::unexpected(usable.error());
     while (true) {
         auto message = impl_->next_message();
         if (!message || *message) return message;

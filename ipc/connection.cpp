@@ -141,8 +141,7 @@ void Connection::flush() {
 // Says why, as far as the peer still listens, and ends it.
 void Connection::fail(const Error& error) {
     if (state_ == State::doomed) return;
-    if (error.code != ErrorCode::system && output_.push(build_error(nullptr, to_rpc(error))))
-        static_cast<void>(output_.flush(fd_.get()));
+    if (error.code != ErrorCode::system) send(build_error(nullptr, to_rpc(error)));
     doom();
 }
 

@@ -41,9 +41,15 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
     const auto snapshot = operations_.run(std::move(*request));
     if (!snapshot) return std::unexpected(snapshot.error());
     const auto connection = call.answer.connection();
+    if (!watch) {
+        // Who does not stay to hear of the end is told whether there is a beginning.
+        const OperationId id = (*snapshot)->id();
+        start_waiters_.emplace(id, StartWaiter{connection.get(), std::move(call.answer)});
+        return std::nullopt;
+    }
     // The answer goes first, so that who is told of the end knows the operation.
     call.answer.result(encode_operation(**snapshot, now()));
-    if (!watch || !connection) return std::nullopt;
+    if (!connection) return std::nullopt;
     auto hold = std::make_shared<Hold>(connection);
     gather(connection.get(), {(*snapshot)->id()}, false, std::nullopt,
            [hold](const Gathering::Outcome& outcome) {
@@ -55,14 +61,21 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
     return std::nullopt;
 }
 
+void Service::Impl::answer_start_waiter(const Snapshot& operation) {
+    const auto waiter = start_waiters_.find(operation->id());
+    if (waiter == start_waiters_.end() || operation->status == Status::pending) return;
+    Answer answer = std::move(waiter->second.answer);
+    start_waiters_.erase(waiter);
+    answer.result(encode_operation(*operation, now()));
+}
+
 json Service::Impl::list(const ListParams& params) const {
     const auto scope = params.all ? Registry::Scope::live_and_ended : Registry::Scope::live;
     // A key narrows further than the registry can, so the limit has to wait for it.
     auto snapshots =
         operations_.registry().list(params.selector, scope, params.key ? std::nullopt : params.limit);
     if (params.key) {
-        std::erase_if(snapshots,
-                      [&](const Snapshot& snapshot) { return snapshot->spec->key != *params.key; });
+        std::erase_if(snapshots, [&](const Snapshot& snapshot) { return snapshot->spec->key != params.key; });
         if (params.limit && snapshots.size() > *params.limit)
             snapshots.erase(snapshots.begin(), snapshots.end() - static_cast<std::ptrdiff_t>(*params.limit));
     }
@@ -72,16 +85,17 @@ json Service::Impl::list(const ListParams& params) const {
 Service::Impl::Outcome Service::Impl::operation_list(Call& call) {
     auto params = decode_list(std::move(call.params));
     if (!params) return std::unexpected(params.error());
-    if (!params->after || revision_ > *params->after) return list(*params);
+    const std::uint64_t after = params->after.value_or(0);
+    if (revision_ > after) return list(*params);
     const Connection* connection = call.answer.connection().get();
-    list_waiters_.push_back({connection, std::move(call.answer), std::move(*params)});
+    list_waiters_.push_back({connection, std::move(call.answer), std::move(*params), after});
     return std::nullopt;
 }
 
 void Service::Impl::answer_list_waiters() {
     std::list<ListWaiter> still;
     for (ListWaiter& waiter : std::exchange(list_waiters_, {})) {
-        if (revision_ > *waiter.params.after)
+        if (revision_ > waiter.after)
             waiter.answer.result(list(waiter.params));
         else
             still.push_back(std::move(waiter));

@@ -9,6 +9,7 @@
 #include <array>
 #include <chrono>
 #include <list>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -28,7 +29,7 @@ public:
 
     void handle(Answer answer, Request request, std::vector<UniqueFd> descriptors);
     void closed(const Connection& connection) noexcept;
-    void changed();
+    void changed(const Transition& transition);
     std::size_t pending() const noexcept;
 
 private:
@@ -50,10 +51,16 @@ private:
         const Connection* connection;  // to compare only; null where it is nobody's
         Gathering gathering;
     };
+    // Who started an operation and waits for its command to run, or for the news that it cannot.
+    struct StartWaiter {
+        const Connection* connection;
+        Answer answer;
+    };
     struct ListWaiter {
         const Connection* connection;
         Answer answer;
         ListParams params;
+        std::uint64_t after;
     };
 
     Outcome supervisor_hello(Call& call);
@@ -75,6 +82,8 @@ private:
     void gather(const Connection* connection, const std::vector<OperationId>& ids, bool any,
                 std::optional<std::chrono::milliseconds> timeout, Gathering::Done done);
     void answer_list_waiters();
+    void answer_start_waiter(const Snapshot& operation);
+    void stop_when_gone(Answer to, const std::vector<OperationId>& ids);
     void leave(StopParams::Mode mode);
     void sweep();
 
@@ -91,6 +100,7 @@ private:
     std::unordered_map<std::uint64_t, std::unique_ptr<Pending>> pending_;
     std::vector<std::uint64_t> finished_;
     std::list<ListWaiter> list_waiters_;
+    std::map<OperationId, StartWaiter> start_waiters_;
     Timer change_timer_;
     Timer sweeper_;
 };

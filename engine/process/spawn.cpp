@@ -31,7 +31,6 @@ enum class Step : int { descriptors, session, directory, exec };
 
 struct ChildArguments {
     const SpawnRequest* request;
-    const char** shell_argv;
     Step failed_at;
     int os_errno;
 };
@@ -72,17 +71,11 @@ CANCELABLE_CHILD_CODE void reset_signals() {
 
 // Tries the candidates as execvp does: one that is missing is passed over, one that may not be executed is
 // remembered but passed over too, anything else ends the search.
-CANCELABLE_CHILD_CODE int try_exec(const ChildArguments& arguments) {
-    const SpawnRequest& request = *arguments.request;
+CANCELABLE_CHILD_CODE int try_exec(const SpawnRequest& request) {
     int worst = ENOENT;
     for (const char* path : request.paths) {
         ::syscall(SYS_execve, path, request.argv, request.environment);
         const int failed = errno;
-        if (failed == ENOEXEC && arguments.shell_argv != nullptr) {
-            arguments.shell_argv[1] = path;
-            ::syscall(SYS_execve, "/bin/sh", arguments.shell_argv, request.environment);
-            return ENOEXEC;
-        }
         if (failed == EACCES) {
             worst = EACCES;
         } else if (failed != ENOENT && failed != ENOTDIR && failed != ESTALE && failed != ENODEV &&
@@ -121,7 +114,7 @@ CANCELABLE_CHILD_CODE int child_main(void* opaque) {
     if (request.nice) ::syscall(SYS_setpriority, PRIO_PROCESS, 0, *request.nice);
     // Handlers go before the mask: a signal that was waiting must not run the parent's handler in here.
     reset_signals();
-    return fail(Step::exec, try_exec(arguments));
+    return fail(Step::exec, try_exec(request));
 }
 
 SpawnFailure describe(const SpawnRequest& request, const ChildArguments& arguments) {
@@ -143,7 +136,7 @@ SpawnFailure describe(const SpawnRequest& request, const ChildArguments& argumen
 
 std::expected<Child, SpawnFailure> spawn(const SpawnRequest& request) {
     alignas(16) unsigned char stack[16 * 1024];
-    ChildArguments arguments{&request, const_cast<const char**>(request.shell_argv), Step::exec, 0};
+    ChildArguments arguments{&request, Step::exec, 0};
 
     sigset_t everything;
     sigset_t before;

@@ -25,10 +25,8 @@ struct DescriptorMove {
 
 // What a child is to be. Everything is prepared by the caller: between clone and exec nothing is allocated.
 struct SpawnRequest {
-    std::span<const char* const> paths;  // candidates, tried in the order of a PATH search
-    const char* const* argv = nullptr;   // null-terminated
-    const char* const* shell_argv =
-        nullptr;  // with slot 1 free for the path: for a script without "#!"; or null
+    std::span<const char* const> paths;             // candidates, tried in the order of a PATH search
+    const char* const* argv = nullptr;              // null-terminated
     const char* const* environment = nullptr;       // null-terminated
     std::span<const DescriptorMove> descriptors{};  // all others are closed; targets ascend and are below 16
     int directory = -1;                             // descriptor of the working directory; -1: the caller's

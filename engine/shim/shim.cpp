@@ -103,9 +103,6 @@ Result<> Shim::start() {
 Result<> Shim::start_command(const LaunchSettings& launch) {
     const auto argv = pointers_to(spec_.command);
     const auto environment = pointers_to(launch.environment);
-    // For a script without "#!": sh, a place for its path, and its arguments.
-    std::vector<const char*> shell_argv{"/bin/sh", nullptr};
-    shell_argv.insert(shell_argv.end(), argv.begin() + 1, argv.end());
     const std::vector<std::string> candidates = search_path(spec_.command.front(), launch.environment);
     const auto paths = pointers_to(candidates);
 
@@ -116,7 +113,6 @@ Result<> Shim::start_command(const LaunchSettings& launch) {
     }
     const SpawnRequest request{.paths = std::span(paths).first(candidates.size()),
                                .argv = argv.data(),
-                               .shell_argv = shell_argv.data(),
                                .environment = environment.data(),
                                .descriptors = stdio,
                                .directory = ShimDescriptors::kCwd,
