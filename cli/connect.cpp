@@ -11,6 +11,7 @@
 #include "cli/render/text.h"
 #include "cli/report.h"
 #include "cli/start_supervisor.h"
+#include "cli/supervisor/lock.h"
 #include "engine/directories.h"
 
 namespace cancelable::cli {
@@ -63,7 +64,7 @@ Result<ipc::Client> connect_to_supervisor(const Globals& globals, WhenAbsent whe
         if (when_absent == WhenAbsent::fail) return nobody_at(*socket);
         if (Clock::now() > deadline) break;
         if (may_start) {
-            const auto started = start_supervisor({*socket, globals.config, true});
+            const auto started = start_supervisor({*socket, globals.named_config(), true});
             if (!started) return unreachable(started.error().sentence());
             if (globals.verbose && *started == Started::ready) report_notice(globals, "started a supervisor");
             if (*started == Started::ready) continue;
@@ -77,8 +78,9 @@ Result<ipc::Client> connect_to_supervisor(const Globals& globals, WhenAbsent whe
                         "not start one: start it from outside",
                         in_quotes(*socket)));
     return unreachable(
-        fmt::format("a supervisor holds the lock beside {} and does not listen: end it and try again",
-                    in_quotes(*socket)));
+        fmt::format("the supervisor beside {} (pid {}) does not listen: it may be about to leave, so try "
+                    "again, or end it",
+                    in_quotes(*socket), SupervisorLock::holder(parent_directory(*socket))));
 }
 
 }  // namespace cancelable::cli

@@ -1,5 +1,6 @@
 #include "cli/globals.h"
 
+#include <climits>
 #include <cstdlib>
 
 #include "cli/options.h"
@@ -12,6 +13,15 @@ Result<std::string> Globals::socket_path() const {
     if (!socket.empty()) return resolve_socket_path(socket);
     const char* said = std::getenv("CANCELABLE_SOCKET");
     return resolve_socket_path(said != nullptr ? said : "");
+}
+
+std::string Globals::named_config() const {
+    const char* said = std::getenv("CANCELABLE_CONFIG");
+    const std::string named = config.empty() && said != nullptr ? said : config;
+    if (named.empty()) return named;
+    char absolute[PATH_MAX];
+    // Where there is no such file, the one who opens it says so.
+    return ::realpath(named.c_str(), absolute) != nullptr ? absolute : named;
 }
 
 void add_globals(Options& options, Globals& globals, bool quiet_has_short_form) {

@@ -19,6 +19,10 @@ struct Globals {
 
     // The socket's absolute path.
     Result<std::string> socket_path() const;
+
+    // The configuration file that was named, by flag or environment, made absolute; empty where the default
+    // one is meant.
+    std::string named_config() const;
 };
 
 class Options;

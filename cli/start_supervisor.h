@@ -14,7 +14,7 @@ enum class Started : std::uint8_t {
 
 struct SupervisorCommand {
     std::string socket;     // absolute
-    std::string config;     // as given; empty: its default
+    std::string config;     // absolute; empty: its default
     bool on_demand = true;  // it leaves when it has been idle for long enough
 };
 

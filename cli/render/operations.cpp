@@ -106,18 +106,24 @@ std::string asked_by(const Requester& by) {
     return fmt::format("user {}, process {}", by.uid, by.pid);
 }
 
+// From the request to the proof. Records keep milliseconds: to show more would be to make it up.
+std::string time_to_gone(const Cancelation& cancelation) {
+    if (!cancelation.gone_at) return {};
+    const auto took =
+        std::chrono::floor<std::chrono::milliseconds>(*cancelation.gone_at - cancelation.requested_at);
+    if (took.count() < 1) return "<1ms";
+    return took.count() < 1000 ? fmt::format("{}ms", took.count()) : format_duration(took);
+}
+
 void add_cancelation(Details& details, const Cancelation& cancelation) {
     details.add("cancelled",
                 fmt::format("{}{}{}", to_string(cancelation.reason), cancelation.message.empty() ? "" : ": ",
                             printable(cancelation.message)));
     details.add("  by", asked_by(cancelation.by));
     details.add("  asked at", local_time(cancelation.requested_at));
-    if (cancelation.gone_at) {
-        const auto took = *cancelation.gone_at - cancelation.requested_at;
-        details.add("  gone at",
-                    fmt::format("{} (after {})", local_time(*cancelation.gone_at),
-                                format_duration(std::chrono::duration_cast<microseconds>(took))));
-    }
+    if (cancelation.gone_at)
+        details.add("  gone at", fmt::format("{} (after {})", local_time(*cancelation.gone_at),
+                                             time_to_gone(cancelation)));
     details.add("  signals", signals_text(cancelation));
     details.add("  processes", std::to_string(cancelation.processes));
     details.add("  survivors", fmt::format("{}", fmt::join(cancelation.survivors, " ")), Style::red);
@@ -225,10 +231,7 @@ std::string cancelled_lines(const std::vector<Operation>& operations, const View
     for (const Operation& operation : operations) {
         const Cancelation none;
         const Cancelation& cancelation = operation.cancelation ? *operation.cancelation : none;
-        std::string took;
-        if (cancelation.gone_at)
-            took = format_duration(
-                std::chrono::duration_cast<microseconds>(*cancelation.gone_at - cancelation.requested_at));
+        const std::string took = time_to_gone(cancelation);
         const std::string signals = signals_text(cancelation);
         table.add_row(
             {{std::to_string(operation.id()), Style::bold},

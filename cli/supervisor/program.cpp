@@ -106,7 +106,8 @@ public:
           on_demand_(on_demand),
           signals_(signals),
           log_(log),
-          idle_timer_(loop_, [this] { leave("idle for long enough"); }),
+          idle_timer_(loop_, [this] { begin_to_leave(); }),
+          last_look_(loop_, [this] { leave_if_still_idle(); }),
           signal_watch_(loop_, signals.wake_fd(), [this](Readiness) { on_signal(); }) {}
 
     Result<> start();
@@ -117,7 +118,11 @@ private:
     void on_signal();
     void cancel_all(bool now);
     void consider_leaving();
+    Result<> listen();
+    std::size_t connections() const noexcept;
     void consider_idling();
+    void begin_to_leave();
+    void leave_if_still_idle();
     void leave(std::string_view why);
 
     Plan plan_;
@@ -126,11 +131,12 @@ private:
     SupervisorLog& log_;
     Loop loop_;
     Timer idle_timer_;
+    Timer last_look_;
     Watch signal_watch_;
     std::unique_ptr<Supervisor> supervisor_;
     std::unique_ptr<ipc::SupervisorOperations> operations_;
     std::unique_ptr<ipc::Service> service_;
-    std::unique_ptr<ipc::Server> server_;
+    std::vector<std::unique_ptr<ipc::Server>> servers_;  // the last one listens
     Registry::Subscription subscription_;
     std::size_t unsettled_ = 0;  // operations that a signal asked to end
     bool shutting_down_ = false;
@@ -159,15 +165,21 @@ Result<> Program::start() {
     service.stop = [this](ipc::StopParams::Mode) { leave("told to stop"); };
     service_ = std::make_unique<ipc::Service>(loop_, *operations_, std::move(service));
 
-    auto listener = ipc::listen_at(plan_.socket);
-    if (!listener) return std::unexpected(listener.error());
-    ipc::Server::Settings server;
-    server.on_connections = [this](std::size_t) { consider_idling(); };
-    server_ = std::make_unique<ipc::Server>(loop_, std::move(*listener), *service_, std::move(server));
+    if (auto listening = listen(); !listening) return listening;
     signal_watch_.want(true, false);
     log_.info(fmt::format("supervisor {} started, pid {}, listening at {}, {} operations adopted", kVersion,
                           ::getpid(), plan_.socket, supervisor_->registry().live_count()));
     consider_idling();
+    return {};
+}
+
+Result<> Program::listen() {
+    auto listener = ipc::listen_at(plan_.socket);
+    if (!listener) return std::unexpected(listener.error());
+    ipc::Server::Settings settings;
+    settings.on_connections = [this](std::size_t) { consider_idling(); };
+    servers_.push_back(
+        std::make_unique<ipc::Server>(loop_, std::move(*listener), *service_, std::move(settings)));
     return {};
 }
 
@@ -176,7 +188,7 @@ int Program::run() {
     // The socket goes first, so that a client that comes now starts a supervisor instead of talking to the
     // dead.
     ::unlink(plan_.socket.c_str());
-    server_.reset();
+    servers_.clear();
     service_.reset();
     return status_;
 }
@@ -198,7 +210,7 @@ void Program::on_signal() {
     } else if (signals_.polite().is_cancelled() && !shutting_down_) {
         shutting_down_ = true;
         log_.info(fmt::format("shutting down: {} live operations", supervisor_->registry().live_count()));
-        server_->stop_accepting();
+        servers_.back()->stop_accepting();
         cancel_all(false);
     }
     consider_leaving();
@@ -212,8 +224,10 @@ void Program::cancel_all(bool now) {
     request.message = "the supervisor was told to end";
     request.by = {::getuid(), ::getpid()};
     request.now = now;
-    for (const OperationId id : supervisor_->cancel(all, request)) {
-        ++unsettled_;
+    const std::vector<OperationId> ids = supervisor_->cancel(all, request);
+    // All are counted before the first can call back, which it may do at once.
+    unsettled_ += ids.size();
+    for (const OperationId id : ids) {
         supervisor_->when_settled(id, [this](const Snapshot& snapshot) {
             --unsettled_;
             if (snapshot && !is_ended(snapshot->status)) {
@@ -235,13 +249,36 @@ void Program::consider_leaving() {
     leave("all operations are gone");
 }
 
+std::size_t Program::connections() const noexcept {
+    std::size_t sum = 0;
+    for (const auto& server : servers_)
+        sum += server->connections();
+    return sum;
+}
+
 void Program::consider_idling() {
     if (!on_demand_ || plan_.settings.idle_exit.count() == 0) return;
-    const bool idle = supervisor_->registry().live_count() == 0 && (!server_ || server_->connections() == 0);
+    const bool idle = supervisor_->registry().live_count() == 0 && connections() == 0;
     if (!idle)
         idle_timer_.stop();
     else if (!idle_timer_.is_active())
         idle_timer_.start(plan_.settings.idle_exit);
+}
+
+// A client may have connected a moment ago and not have been accepted yet. So the socket's name goes first,
+// and whoever is still let in after that is served: then there is a new socket, and nobody leaves.
+void Program::begin_to_leave() {
+    ::unlink(plan_.socket.c_str());
+    last_look_.start(milliseconds(10));
+}
+
+void Program::leave_if_still_idle() {
+    if (supervisor_->registry().live_count() == 0 && connections() == 0) {
+        leave("idle for long enough");
+        return;
+    }
+    servers_.back()->stop_accepting();
+    if (auto listening = listen(); !listening) log_.warn(listening.error().sentence());
 }
 
 void Program::leave(std::string_view why) {

@@ -188,13 +188,13 @@ int own_failure(const Error& error) {
     return kExitOwnFailure;
 }
 
-int run_detached(const Globals& globals, const Prepared& prepared) {
+Result<int> run_detached(const Globals& globals, const Prepared& prepared) {
     auto client = connect_to_supervisor(globals);
-    if (!client) return own_failure(client.error());
+    if (!client) return std::unexpected(client.error());
     const auto answer = client->call("operation.run", ipc::encode(prepared.params), prepared.descriptors);
-    if (!answer) return own_failure(answer.error());
+    if (!answer) return std::unexpected(answer.error());
     const auto operation = ipc::decode_operation(*answer);
-    if (!operation) return own_failure(operation.error());
+    if (!operation) return std::unexpected(operation.error());
     if (operation->status == Status::failed) {
         const Outcome outcome = outcome_of(*operation, false);
         report_error(outcome.sentence);
@@ -203,19 +203,19 @@ int run_detached(const Globals& globals, const Prepared& prepared) {
     return print(fmt::format("{}\n", operation->id()));
 }
 
-int run_foreground(const Globals& globals, const RunSettings& settings, Prepared prepared) {
+Result<int> run_foreground(const Globals& globals, const Prepared& prepared, bool preserve_status) {
     auto client = connect_to_supervisor(globals);
-    if (!client) return own_failure(client.error());
+    if (!client) return std::unexpected(client.error());
     // From here on a signal is for the operation. Before, it ends this program, and nothing has been started.
     static constexpr int kPassedOn[] = {SIGUSR1, SIGUSR2, SIGWINCH};
     auto signals = SignalTokens::install(kPassedOn);
-    if (!signals) return own_failure(signals.error());
+    if (!signals) return std::unexpected(signals.error());
     const TerminalModes modes(STDIN_FILENO);
     Foreground foreground(globals, std::move(*client), **signals, prepared.params.spec.key);
     const auto operation = foreground.run(ipc::encode(prepared.params), prepared.descriptors);
-    if (!operation) return own_failure(operation.error());
+    if (!operation) return std::unexpected(operation.error());
     if (operation->cancelation) modes.restore();
-    const Outcome outcome = outcome_of(*operation, settings.preserve_status);
+    const Outcome outcome = outcome_of(*operation, preserve_status);
     if (!outcome.sentence.empty()) {
         if (outcome.is_error)
             report_error(outcome.sentence);
@@ -223,6 +223,21 @@ int run_foreground(const Globals& globals, const RunSettings& settings, Prepared
             report_notice(globals, outcome.sentence);
     }
     return outcome.status;
+}
+
+Result<int> start(const Globals& globals, const RunSettings& settings, Prepared& prepared) {
+    const auto attempt = [&] {
+        return settings.detach ? run_detached(globals, prepared)
+                               : run_foreground(globals, prepared, settings.preserve_status);
+    };
+    auto status = attempt();
+    // An environment can outlive the operation that it came from. A parent that nobody asked for by name and
+    // that nobody remembers is none.
+    const bool parent_is_unknown =
+        !status && status.error().code == ErrorCode::not_found && prepared.params.spec.parent != 0;
+    if (!parent_is_unknown || !prepared.parent_is_implied) return status;
+    prepared.params.spec.parent = 0;
+    return attempt();
 }
 
 }  // namespace
@@ -250,8 +265,8 @@ int verb_run(Globals globals, const Words& words) {
                                                          : own_failure(settings.error());
     auto prepared = prepare(globals, *settings, std::move(command));
     if (!prepared) return own_failure(prepared.error());
-    return settings->detach ? run_detached(globals, *prepared)
-                            : run_foreground(globals, *settings, std::move(*prepared));
+    const auto status = start(globals, *settings, *prepared);
+    return status ? *status : own_failure(status.error());
 }
 
 }  // namespace cancelable::cli

@@ -55,7 +55,7 @@ Result<> start_and_wait(const Globals& globals) {
     if (auto made = ensure_private_directory(parent_directory(*socket)); !made) return made;
     const auto deadline = Clock::now() + kPatience;
     for (;;) {
-        const auto started = start_supervisor({*socket, globals.config, false});
+        const auto started = start_supervisor({*socket, globals.named_config(), false});
         if (!started) return std::unexpected(started.error());
         if (*started == Started::ready) return {};
         // The one that holds the lock is up already, or is about to leave.
