@@ -175,6 +175,7 @@ void measure_cancel(int rounds) {
     // A process that has only just been forked dies differently: so each has come as far as its first sleep.
     const auto settle = [](pid_t pid) {
         const std::string path = "/proc/" + std::to_string(pid) + "/comm";
+        if (pid <= 0) give_up("the sleep does not run");
         for (std::string name; name != "sleep";) {
             std::ifstream file(path);
             std::getline(file, name);

@@ -61,17 +61,20 @@ bool test_user_may_execute(const std::string& program) {
 
 // A build tree below a directory that only root may enter is copied to where the unprivileged user can reach
 // it.
+// CANCELABLE_TEST_PROGRAMS names the directory of another build, such as one with sanitizers.
 class Programs {
 public:
     Programs() {
-        if (test_user_may_execute(CANCELABLE_PROGRAMS "/cancelable")) return;
+        if (const char* other = std::getenv("CANCELABLE_TEST_PROGRAMS"); other != nullptr) programs_ = other;
+        if (test_user_may_execute(programs_ + "/cancelable")) return;
+        const std::string original = programs_;
         copy_ = temporary_directory();
         programs_ = copy_ + "/bin";
         fixtures_ = copy_ + "/fixtures";
         fs::create_directory(programs_);
         fs::create_directory(fixtures_);
         for (const char* name : {"cancelable", "cancelable-shim"})
-            fs::copy_file(fs::path(CANCELABLE_PROGRAMS) / name, fs::path(programs_) / name);
+            fs::copy_file(fs::path(original) / name, fs::path(programs_) / name);
         for (const auto& entry : fs::directory_iterator(CANCELABLE_FIXTURES))
             if (entry.is_regular_file() && ::access(entry.path().c_str(), X_OK) == 0)
                 fs::copy_file(entry.path(), fs::path(fixtures_) / entry.path().filename());
