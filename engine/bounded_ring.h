@@ -18,7 +18,7 @@ namespace cancelable {
 // the top bit of `head_`, so that no claim can succeed after it: what was claimed before is exactly what is
 // still to be popped.
 template <class T>
-class BoundedRing {
+class BoundedRing {  // NOLINT(clang-analyzer-optin.performance.Padding): lines of its own, as said below
 public:
     explicit BoundedRing(std::size_t capacity)
         : capacity_(std::max<std::size_t>(capacity, 1)), slots_(std::make_unique<Slot[]>(capacity_)) {}

@@ -73,10 +73,8 @@ constexpr std::size_t kRoomEvery = 64;
 }  // namespace
 
 struct LoopBridge::State : std::enable_shared_from_this<State> {
-    State(Loop& loop, Options given)
-        : calls(given.buffer_size),
-          log(std::move(given.log)),
-          wake(std::in_place, loop, [this] { drain(); }) {}
+    State(Loop& loop, const Options& given)
+        : calls(given.buffer_size), log(given.log), wake(std::in_place, loop, [this] { drain(); }) {}
 
     void notify() {
         if (awake.load() || awake.exchange(true)) return;
@@ -216,7 +214,7 @@ void LoopBridge::State::close() noexcept {
     wake.reset();
 }
 
-LoopBridge::LoopBridge(Loop& loop, Options options)
+LoopBridge::LoopBridge(Loop& loop, const Options& options)
     : state_(std::make_shared<State>(loop, options)),
       when_full_(options.when_full),
       workers_(options.max_workers) {}

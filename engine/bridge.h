@@ -47,7 +47,7 @@ public:
         std::function<void(const std::string&)> log;  // what a call threw; on the loop's thread
     };
 
-    LoopBridge(Loop& loop, Options options);
+    LoopBridge(Loop& loop, const Options& options);
     ~LoopBridge();  // as close(), and the workers are joined
     LoopBridge(const LoopBridge&) = delete;
     LoopBridge& operator=(const LoopBridge&) = delete;

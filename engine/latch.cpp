@@ -58,6 +58,7 @@ Verdict unpack(std::uint64_t word) {
 }
 
 const Verdict* on_heap(std::uint64_t word) noexcept {
+    // NOLINTNEXTLINE(performance-no-int-to-ptr): one word for both is what the latch is made of.
     return reinterpret_cast<const Verdict*>(word);
 }
 
@@ -99,9 +100,8 @@ bool CancelLatch::set(Verdict verdict) noexcept {
     if (verdict.message.empty() || verdict.signal_number != 0) return publish(packed);
     std::unique_ptr<Verdict> kept(new (std::nothrow) Verdict(std::move(verdict)));
     if (!kept) return publish(packed);
-    if (!publish(reinterpret_cast<std::uint64_t>(kept.get()))) return false;
-    kept.release();
-    return true;
+    // Once it is published the latch owns it.
+    return publish(reinterpret_cast<std::uint64_t>(kept.get())) && kept.release() != nullptr;
 }
 
 bool CancelLatch::set_from_signal(int signal_number) noexcept {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <iterator>
 #include <mutex>
 #include <shared_mutex>
 #include <stdexcept>
@@ -28,11 +29,11 @@ OperationId id_of(const LiveIndex::Entry& entry) {
     return entry.snapshot->id();
 }
 
-// Of those with one id the first stays: what was asked for twice, or ended while it was being listed.
+// What was picked twice stays once.
 template <class Element>
 void order_by_id(std::vector<Element>& elements) {
     const auto id = [](const Element& element) { return id_of(element); };
-    if (!std::ranges::is_sorted(elements, {}, id)) std::ranges::stable_sort(elements, {}, id);
+    if (!std::ranges::is_sorted(elements, {}, id)) std::ranges::sort(elements, {}, id);
     const auto repeated = std::ranges::unique(elements, {}, id);
     elements.erase(repeated.begin(), repeated.end());
 }
@@ -151,7 +152,7 @@ Result<Snapshot> Registry::update(OperationId id, const std::function<void(Opera
             return failure(ErrorCode::refused, "operation " + std::to_string(id) + " cannot go from " +
                                                    std::string(to_string(before->status)) + " to " +
                                                    std::string(to_string(edited.status)));
-        const Snapshot after = std::make_shared<const Operation>(std::move(edited));
+        Snapshot after = std::make_shared<const Operation>(std::move(edited));
         Impl::LetGo let_go;
         {
             const std::lock_guard lock(impl_->mutex);
@@ -184,14 +185,18 @@ Snapshot Registry::get_operation(OperationId id) const {
 std::vector<Snapshot> Registry::list(const Selector& selector, Scope scope,
                                      std::optional<std::size_t> limit) const {
     auto picked = impl_->pick(selector, [](const LiveIndex::Entry& entry) { return entry.snapshot; });
-    if (scope == Scope::live_and_ended) {
-        // After the live ones, so that nothing slips through that ends meanwhile; and before them in the
-        // list, so that its end is what is told of it.
-        std::vector<Snapshot> ended = impl_->pick_ended(selector);
-        ended.insert(ended.end(), picked.begin(), picked.end());
-        picked.swap(ended);
-    }
     order_by_id(picked);
+    if (scope == Scope::live_and_ended) {
+        // After the live ones, so that nothing slips through that ends meanwhile. It is then in both, and its
+        // end is what is told of it: of equals a union takes the first.
+        std::vector<Snapshot> ended = impl_->pick_ended(selector);
+        order_by_id(ended);
+        std::vector<Snapshot> all;
+        std::ranges::set_union(
+            ended, picked, std::back_inserter(all), {}, [](const Snapshot& one) { return one->id(); },
+            [](const Snapshot& one) { return one->id(); });
+        picked.swap(all);
+    }
     if (limit && picked.size() > *limit)
         picked.erase(picked.begin(), picked.end() - static_cast<std::ptrdiff_t>(*limit));
     return picked;

@@ -153,8 +153,8 @@ void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLi
     live.link = std::move(link);
     if (listener_) listener_({nullptr, first});
     if (!live.link) return;  // Only its record is left: it has ended, and there is nobody to tell.
-    // The child of a parent that is being cancelled comes with a token that is set: this runs at once then.
-    // Whatever thread cancels the token, the loop hears of it by the lane that is never full.
+    // The child of a parent that is being cancelled comes with a token that is set: it is heard of like any
+    // other. Whatever thread cancels the token, the loop hears of it by the lane that is never full.
     live.token = bridge_.on_cancel(*registry_.token(id), [this, id] { token_cancelled(id); });
 }
 

@@ -133,11 +133,11 @@ void CancelationToken::State::spread() noexcept {
     std::shared_ptr<State> first = shared_from_this();
     State* last = this;
     for (State* state = this; state != nullptr; state = state->next_in_wave.get()) {
-        const std::optional<Verdict> verdict = state->verdict();
+        const Verdict verdict = state->verdict().value_or(Verdict{});
         while (const std::shared_ptr<Link> link = state->take_child()) {
             std::shared_ptr<State> child = link->child.lock();
             if (!child) continue;
-            if (!child->set(passed_on(*verdict, link->preserve_reason))) continue;
+            if (!child->set(passed_on(verdict, link->preserve_reason))) continue;
             last->next_in_wave = std::move(child);
             last = last->next_in_wave.get();
         }
@@ -246,8 +246,8 @@ void CancelationToken::check() const {
 
 std::expected<void, CancelationError> CancelationToken::try_check() const {
     if (!is_cancelled()) return {};
-    auto known = verdict();
-    return std::unexpected(CancelationError(known->reason, std::move(known->message)));
+    Verdict known = verdict().value_or(Verdict{});
+    return std::unexpected(CancelationError(known.reason, std::move(known.message)));
 }
 
 bool CancelationToken::wait_for(std::chrono::nanoseconds timeout) const noexcept {
@@ -297,7 +297,8 @@ void CancelationToken::link(const CancelationToken& parent, bool preserve_reason
         too_late = above.is_set();
         if (!too_late) above.children.push_back(link);
     }
-    if (too_late && child.set(passed_on(*above.verdict(), preserve_reason))) child.spread();
+    if (too_late && child.set(passed_on(above.verdict().value_or(Verdict{}), preserve_reason)))
+        child.spread();
     // A child that was cancelled in between has left its parents already.
     if (!too_late && child.is_set()) State::leave_parents({link});
 }
@@ -312,12 +313,10 @@ void CancelationToken::link(const std::stop_token& stop, CancelationReason reaso
 
 std::stop_token CancelationToken::stop_token() const {
     State& mine = state();
-    std::stop_source source;
-    {
+    std::stop_source source = [&] {
         const std::lock_guard lock(mine.mutex);
-        if (!mine.stop_source) mine.stop_source.emplace();
-        source = *mine.stop_source;
-    }
+        return mine.stop_source ? *mine.stop_source : mine.stop_source.emplace();
+    }();
     // A cancelation that came before the source was there has no chance to see it.
     if (mine.is_set()) source.request_stop();
     return source.get_token();

@@ -33,7 +33,7 @@ WorkerPool::~WorkerPool() {
     stop();
 }
 
-void WorkerPool::enqueue(std::shared_ptr<AnyTask> task) {
+void WorkerPool::enqueue(const std::shared_ptr<AnyTask>& task) {
     std::exception_ptr no_thread;
     {
         const std::lock_guard lock(mutex_);

@@ -59,7 +59,7 @@ public:
 private:
     template <class T, class Function>
     Task<T> submit(Function function, const CancelationToken& token);
-    void enqueue(std::shared_ptr<AnyTask> task);
+    void enqueue(const std::shared_ptr<AnyTask>& task);
     void work();
 
     const std::size_t max_workers_;

@@ -41,7 +41,7 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
     const auto snapshot = operations_.run(std::move(*request));
     if (!snapshot) return std::unexpected(snapshot.error());
     const auto connection = call.answer.connection();
-    if (!watch) {
+    if (!watch && (*snapshot)->status == Status::pending) {
         // Who does not stay to hear of the end is told whether there is a beginning.
         const OperationId id = (*snapshot)->id();
         start_waiters_.emplace(id, StartWaiter{connection.get(), std::move(call.answer)});
@@ -49,7 +49,7 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
     }
     // The answer goes first, so that who is told of the end knows the operation.
     call.answer.result(encode_operation(**snapshot, now()));
-    if (!connection) return std::nullopt;
+    if (!watch || !connection) return std::nullopt;
     auto hold = std::make_shared<Hold>(connection);
     gather(connection.get(), {(*snapshot)->id()}, false, std::nullopt,
            [hold](const Gathering::Outcome& outcome) {

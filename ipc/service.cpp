@@ -83,7 +83,7 @@ void Service::Impl::changed(const Transition& transition) {
 }
 
 std::size_t Service::Impl::pending() const noexcept {
-    return pending_.size() - finished_.size() + list_waiters_.size();
+    return pending_.size() - finished_.size() + list_waiters_.size() + start_waiters_.size();
 }
 
 void Service::Impl::gather(const Connection* connection, const std::vector<OperationId>& ids, bool any,

@@ -25,7 +25,13 @@ public:
         operation.spec = std::move(spec);
         operation.status = Status::pending;
         registry_.register_operation(std::move(operation));
+        if (hold_starts) return registry_.get_operation(last_id_);
         return change(last_id_, [](Operation& started) { started.status = Status::running; });
+    }
+
+    // What run() leaves pending while hold_starts is set.
+    void start(OperationId id) {
+        change(id, [](Operation& started) { started.status = Status::running; });
     }
 
     std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request) override {
@@ -87,6 +93,7 @@ public:
 
     std::optional<RunRequest> last_request;
     std::optional<Error> refuse_next;
+    bool hold_starts = false;
     std::vector<CancelRequest> cancel_requests;
     std::vector<std::pair<OperationId, int>> signals;
 

@@ -177,6 +177,19 @@ TEST_CASE("descriptors that are not what they are passed as are refused and clos
     CHECK_FALSE(fixture.operations.last_request);
 }
 
+TEST_CASE("a run that nobody watches is answered once its command runs") {
+    Fixture fixture;
+    fixture.operations.hold_starts = true;
+    fixture.ask("operation.run", {{"command", {"sleep"}}, {"cwd", "/"}}, 1);
+    fixture.operations.start(1);
+    const json answer = fixture.peer.await(fixture.loop);
+    CHECK(answer["result"]["status"] == "running");
+    CHECK(fixture.service.pending() == 0);
+
+    fixture.ask("operation.run", {{"command", {"sleep"}}, {"cwd", "/"}, {"watch", true}}, 1);
+    CHECK(fixture.peer.await(fixture.loop)["result"]["status"] == "pending");
+}
+
 TEST_CASE("the engine's refusal reaches who asked") {
     Fixture fixture;
     fixture.operations.refuse_next = Error{ErrorCode::limit, "cannot start a shim", EAGAIN};
