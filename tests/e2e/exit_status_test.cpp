@@ -1,6 +1,7 @@
 // The table of exit statuses, one by one.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <csignal>
 
 #include "tests/e2e/sandbox.h"
@@ -127,14 +128,23 @@ TEST_CASE("a command that exits in its own way on the polite signal is cancelled
     const Words command{"sh", "-c", "trap 'exit 5' TERM; sleep 1000 & echo up >" + up + "; wait; exit 5"};
     Words arguments{"run", "--grace", "1h", "--"};
     arguments.insert(arguments.end(), command.begin(), command.end());
+    // Between fork and exec the shell's child still has the shell's trap, and would swallow the signal.
+    const auto once_asleep = [&] {
+        fifo.wait_for_line();
+        wait_until("sleep to run", [&] {
+            const auto processes = sandbox.strangers();
+            return std::ranges::any_of(processes,
+                                       [](pid_t pid) { return command_line(pid) == Words{"sleep", "1000"}; });
+        });
+    };
     Child plain = sandbox.start(arguments);
-    fifo.wait_for_line();
+    once_asleep();
     CHECK(sandbox.run({"cancel", "--all"}).status == 0);
     CHECK(plain.wait().status == 143);
 
     arguments.insert(arguments.begin() + 1, "--preserve-status");
     Child preserving = sandbox.start(arguments);
-    fifo.wait_for_line();
+    once_asleep();
     CHECK(sandbox.run({"cancel", "--all"}).status == 0);
     CHECK(preserving.wait().status == 5);
 }

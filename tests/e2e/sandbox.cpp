@@ -302,7 +302,7 @@ std::vector<pid_t> Sandbox::strangers() const {
     std::vector<pid_t> found = descendants(::getpid());
     std::erase_if(found, [](pid_t pid) {
         const std::string name = program_of(pid);
-        return name == "cancelable" || name == "cancelable-shim";
+        return name.empty() || name == "cancelable" || name == "cancelable-shim";  // empty: gone meanwhile
     });
     return found;
 }
