@@ -131,7 +131,7 @@ Result<RunParams> decode_run(json encoded) {
     get_descriptors(params, run.descriptors);
     params.require("command");
     params.get("command", spec.command);
-    if (spec.command.empty() || spec.command.front().empty()) params.fail("command", "is empty");
+    if (spec.command.empty()) params.fail("command", "is empty");
     params.get("environment", launch.environment);
     params.get("cwd", spec.cwd);
     params.get("name", spec.name);

@@ -31,8 +31,9 @@ public:
         return {};
     }
 
+    // Not a usage error: the command line that came upon the file may be as right as can be.
     std::unexpected<Error> wrong_at(const toml::source_position& at, std::string_view sentence) const {
-        return failure(ErrorCode::usage,
+        return failure(ErrorCode::damaged,
                        fmt::format("{}:{}:{}: {}", path_, at.line, at.column, printable(sentence)));
     }
 

@@ -266,7 +266,9 @@ int verb_run(Globals globals, const Words& words) {
     auto prepared = prepare(globals, *settings, std::move(command));
     if (!prepared) return own_failure(prepared.error());
     const auto status = start(globals, *settings, *prepared);
-    return status ? *status : own_failure(status.error());
+    if (status) return *status;
+    // A parent that is not there is the caller's doing, as an unknown id is anywhere.
+    return status.error().code == ErrorCode::not_found ? report(status.error()) : own_failure(status.error());
 }
 
 }  // namespace cancelable::cli

@@ -103,9 +103,15 @@ Child Child::spawn(const std::vector<std::string>& command, const SpawnOptions& 
         err = collecting_pipe();
         stdio[2] = err.write_end.get();
     }
+    // A signal that is meant for the program must not meet the test framework's handlers in the child.
+    sigset_t everything;
+    sigset_t before;
+    sigfillset(&everything);
+    ::sigprocmask(SIG_SETMASK, &everything, &before);
     const pid_t pid = ::fork();
-    if (pid < 0) throw std::runtime_error("cannot fork");
     if (pid == 0) exec_in_child(command, options, stdio);
+    ::sigprocmask(SIG_SETMASK, &before, nullptr);
+    if (pid < 0) throw std::runtime_error("cannot fork");
     return {pid, std::move(out.read_end), std::move(err.read_end)};
 }
 

@@ -25,7 +25,7 @@ Config parsed(std::string_view text) {
 std::string complaint(std::string_view text) {
     const auto config = Config::parse(text, "c.toml");
     REQUIRE_FALSE(config);
-    CHECK(config.error().code == ErrorCode::usage);
+    CHECK(config.error().code == ErrorCode::damaged);
     return config.error().sentence();
 }
 
