@@ -97,7 +97,8 @@ Result<milliseconds> parse_duration(std::string_view text) {
 
 std::string format_duration(microseconds duration) {
     const auto total_us = duration.count();
-    if (total_us > 0 && total_us < 10'000) return fmt::format("{}.{}ms", total_us / 1000, total_us % 1000 / 100);
+    if (total_us > 0 && total_us < 10'000)
+        return fmt::format("{}.{}ms", total_us / 1000, total_us % 1000 / 100);
     const auto total_ms = total_us / 1000;
     if (total_ms < 1000) return fmt::format("{}ms", total_ms);
     if (total_ms < 10'000) return fmt::format("{}.{}s", total_ms / 1000, total_ms % 1000 / 100);
