@@ -216,6 +216,8 @@ void measure_memory() {
     const std::string stats = output_of({kProgram, "stats", "--json"});
     const std::string id = output_of({kProgram, "run", "--detach", "--no-log", "--", "sleep", "1000"});
     const auto command = static_cast<pid_t>(number_after(output_of({kProgram, "show", id, "--json"}), "pid"));
+    // A shim gives back what it needed for the start once the command has run for a moment.
+    ::usleep(1'000'000);
     const long shim = pss_kib(parent_of(command));
     output_of({kProgram, "cancel", id});
     const auto supervisor =

@@ -316,6 +316,8 @@ void Sandbox::kill_supervisor() {
 }
 
 void Sandbox::stop_supervisor() {
+    // What a killed one has left is adopted by the next, and then ended with the rest.
+    if (!supervisor() && !shims().empty()) run({"list"});
     const auto pid = supervisor();
     if (!pid) return;
     const Witness witness({*pid});
