@@ -10,13 +10,9 @@ namespace {
 
 using nlohmann::json;
 
-WallTime now() {
-    return std::chrono::time_point_cast<WallTime::duration>(std::chrono::system_clock::now());
-}
-
 json encode_operations(const std::vector<Snapshot>& snapshots) {
     json operations = json::array();
-    const WallTime time = now();
+    const WallTime time = wall_now();
     for (const Snapshot& snapshot : snapshots)
         operations.push_back(encode_operation(*snapshot, time));
     return operations;
@@ -48,7 +44,7 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
         return std::nullopt;
     }
     // The answer goes first, so that who is told of the end knows the operation.
-    call.answer.result(encode_operation(**snapshot, now()));
+    call.answer.result(encode_operation(**snapshot, wall_now()));
     if (!watch || !connection) return std::nullopt;
     auto hold = std::make_shared<Hold>(connection);
     gather(connection.get(), {(*snapshot)->id()}, false, std::nullopt,
@@ -56,7 +52,7 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
                const auto peer = hold->connection();
                if (peer && !outcome.settled.empty())
                    peer->notify("operation.ended",
-                                {{"operation", encode_operation(*outcome.settled.front(), now())}});
+                                {{"operation", encode_operation(*outcome.settled.front(), wall_now())}});
            });
     return std::nullopt;
 }
@@ -66,7 +62,7 @@ void Service::Impl::answer_start_waiter(const Snapshot& operation) {
     if (waiter == start_waiters_.end() || operation->status == Status::pending) return;
     Answer answer = std::move(waiter->second.answer);
     start_waiters_.erase(waiter);
-    answer.result(encode_operation(*operation, now()));
+    answer.result(encode_operation(*operation, wall_now()));
 }
 
 json Service::Impl::list(const ListParams& params) const {
@@ -109,7 +105,7 @@ Service::Impl::Outcome Service::Impl::operation_show(Call& call) {
     const Snapshot snapshot = operations_.registry().get_operation(params->id);
     if (!snapshot)
         return failure(ErrorCode::not_found, "there is no operation " + std::to_string(params->id));
-    return encode_operation(*snapshot, now());
+    return encode_operation(*snapshot, wall_now());
 }
 
 Error Service::Impl::nothing_matches(const Selector& selector, std::string_view kind) const {
@@ -181,7 +177,7 @@ Service::Impl::Outcome Service::Impl::operation_current(Call& call) {
     const auto params = decode_current(std::move(call.params));
     if (!params) return std::unexpected(params.error());
     const Snapshot snapshot = operations_.registry().get_operation(params->operation_id);
-    return snapshot ? encode_operation(*snapshot, now()) : json();
+    return snapshot ? encode_operation(*snapshot, wall_now()) : json();
 }
 
 }  // namespace cancelable::ipc

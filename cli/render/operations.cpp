@@ -132,8 +132,7 @@ void add_cancelation(Details& details, const Cancelation& cancelation) {
 }  // namespace
 
 View current_view(ColorChoice choice) {
-    return {screen_width(STDOUT_FILENO), Palette::for_output(STDOUT_FILENO, choice),
-            std::chrono::time_point_cast<microseconds>(std::chrono::system_clock::now())};
+    return {screen_width(STDOUT_FILENO), Palette::for_output(STDOUT_FILENO, choice), wall_now()};
 }
 
 Style style_of(Status status) noexcept {
