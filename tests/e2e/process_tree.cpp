@@ -7,7 +7,6 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <iterator>
 #include <stdexcept>
 
 #include "tests/e2e/waiting.h"
@@ -32,7 +31,9 @@ std::vector<pid_t> threads_of(pid_t pid) {
 // The fields of a stat file from the third on; the second, the name, may hold anything.
 std::string stat_after_name(pid_t pid) {
     std::ifstream file(proc_path(pid, "stat"));
-    const std::string text{std::istreambuf_iterator<char>(file), {}};
+    // getline, since a process that vanishes while it is read makes the stream's iterators throw.
+    std::string text;
+    std::getline(file, text, '\0');
     const auto end_of_name = text.rfind(") ");
     return end_of_name == std::string::npos ? "" : text.substr(end_of_name + 2);
 }

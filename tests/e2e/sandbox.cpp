@@ -322,8 +322,14 @@ void Sandbox::stop_supervisor() {
     if (!pid) return;
     const Witness witness({*pid});
     const Finished stopped = run({"supervisor", "stop", "--cancel"});
-    CHECK_MESSAGE(stopped.status == 0, "supervisor stop --cancel: " << stopped.err);
-    if (stopped.status != 0) witness.signal(SIGKILL);
+    if (stopped.status != 0) {
+        // One that could not start, or has been idle for long enough, is on its way out by itself.
+        const Deadline deadline(std::chrono::seconds(5));
+        while (!witness.all_gone() && !deadline.passed())
+            ::usleep(2000);
+        CHECK_MESSAGE(witness.all_gone(), "supervisor stop --cancel: " << stopped.err);
+        witness.signal(SIGKILL);
+    }
     witness.wait_until_gone();
 }
 

@@ -45,12 +45,20 @@ public:
         return words;
     }
 
-    Witness up() { return once_up(up_.wait_for_line()); }
+    Witness up() {
+        Witness tree = once_up(up_.wait_for_line());
+        CHECK(tree.size() >= tree_.at_least);
+        return tree;
+    }
 
-    std::optional<Witness> up_before(const Child& client) {
+    // Nothing where the operation ended before all of it was held.
+    std::optional<Witness> up_before_timeout(const Child& client) {
         const auto line = up_.wait_for_line_unless_ended(client);
         if (!line) return std::nullopt;
-        return once_up(*line);
+        Witness tree = once_up(*line);
+        if (tree.size() < tree_.at_least || sandbox_.list({"--status", "running"}).empty())
+            return std::nullopt;
+        return tree;
     }
 
     void check_gone(const Witness& tree) const {
@@ -87,9 +95,7 @@ private:
             wait_until("the top process to exit",
                        [&] { return sandbox_.strangers().size() < before.size(); });
         }
-        Witness tree = sandbox_.tree();
-        CHECK(tree.size() >= tree_.at_least);
-        return tree;
+        return sandbox_.tree();
     }
 
     Sandbox& sandbox_;
@@ -133,15 +139,15 @@ void ends_by_timeout(Sandbox& sandbox, const Tree& tree) {
     for (const char* timeout : {"500ms", "4s", "20s"}) {
         Attempt attempt(sandbox, tree);
         Child client = sandbox.start(attempt.foreground({"--timeout", timeout}));
-        const std::optional<Witness> witness = attempt.up_before(client);
+        const std::optional<Witness> witness = attempt.up_before_timeout(client);
         if (!witness) {
             client.wait();
             continue;
         }
-        const std::string id = sandbox.only_live_id();
         const Finished finished = client.wait();
         attempt.check_gone(*witness);
         attempt.check_status(finished.status, 124);
+        const std::string id = sandbox.json({"list", "--all", "-n", "1", "--json"}).at(0).at("id").dump();
         attempt.check_record(id, "timeout", "timeout");
         return;
     }
