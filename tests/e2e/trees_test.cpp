@@ -138,7 +138,10 @@ void ends_by_timeout(Sandbox& sandbox, const Tree& tree) {
     // Long enough for the tree to be up before; where the machine is too slow for that, longer.
     for (const char* timeout : {"500ms", "4s", "20s"}) {
         Attempt attempt(sandbox, tree);
-        Child client = sandbox.start(attempt.foreground({"--timeout", timeout}));
+        // A tree that is still growing when its time is up may hear nothing of it before the grace is over.
+        Words options{"--timeout", timeout};
+        if (tree.manners == Manners::polite) options.insert(options.end(), {"--grace", "3s"});
+        Child client = sandbox.start(attempt.foreground(options));
         const std::optional<Witness> witness = attempt.up_before_timeout(client);
         if (!witness) {
             client.wait();
