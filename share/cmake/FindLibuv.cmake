@@ -1,0 +1,20 @@
+# Finds libuv, which has no CMake package in Debian 12, as the target Libuv::Libuv. With Libuv_STATIC it is the archive.
+find_path(Libuv_INCLUDE_DIR NAMES uv.h)
+if(Libuv_STATIC)
+  find_library(Libuv_ARCHIVE NAMES uv_a libuv.a)
+  set(Libuv_FILE Libuv_ARCHIVE)
+else()
+  find_library(Libuv_LIBRARY NAMES uv uv_a)
+  set(Libuv_FILE Libuv_LIBRARY)
+endif()
+mark_as_advanced(Libuv_INCLUDE_DIR Libuv_ARCHIVE Libuv_LIBRARY)
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Libuv REQUIRED_VARS ${Libuv_FILE} Libuv_INCLUDE_DIR)
+
+if(Libuv_FOUND AND NOT TARGET Libuv::Libuv)
+  find_package(Threads REQUIRED)
+  add_library(Libuv::Libuv INTERFACE IMPORTED)
+  target_include_directories(Libuv::Libuv INTERFACE ${Libuv_INCLUDE_DIR})
+  target_link_libraries(Libuv::Libuv INTERFACE ${${Libuv_FILE}} Threads::Threads ${CMAKE_DL_LIBS})
+endif()
