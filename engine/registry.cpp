@@ -105,12 +105,17 @@ struct Registry::Impl {
     EndedRing ended;
     Tally tally;
     std::atomic<std::uint64_t> revision{0};
+    std::atomic<OperationId> highest_id{0};  // that was registered or reserved
     TransitionFeed feed;
 };
 
 Registry::Registry() : Registry(Options{}) {}
 Registry::Registry(Options options) : impl_(std::make_unique<Impl>(options)) {}
 Registry::~Registry() = default;
+
+OperationId Registry::reserve_id() noexcept {
+    return impl_->highest_id.fetch_add(1) + 1;
+}
 
 Snapshot Registry::register_operation(Operation first) {
     if (!first.spec) throw std::invalid_argument("an operation needs a spec");
@@ -124,6 +129,8 @@ Snapshot Registry::register_operation(Operation first) {
         if (impl_->live.find(id) != nullptr || impl_->ended.find(id))
             throw std::invalid_argument("operation " + std::to_string(id) + " is registered already");
         impl_->tally.add_registered();
+        for (OperationId highest = impl_->highest_id.load(); highest < id;)
+            if (impl_->highest_id.compare_exchange_weak(highest, id)) break;
         if (is_ended(snapshot->status)) {
             driven_out = impl_->ended.insert(snapshot);
             impl_->tally.add_ended(*snapshot);

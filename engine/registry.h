@@ -35,6 +35,10 @@ public:
     Registry(const Registry&) = delete;
     Registry& operator=(const Registry&) = delete;
 
+    // An id that no operation here has or will get from here: for programs whose operations are all their
+    // own. A supervisor gives its operations ids that no other one has ever used.
+    OperationId reserve_id() noexcept;
+
     // Takes a new operation in and makes its token, which is linked to that of its parent where that is live:
     // a cancelation of the parent reaches its children with the reason `parent`. One that has ended already
     // (from a record of earlier days) goes into the history, and counts. Throws std::invalid_argument where

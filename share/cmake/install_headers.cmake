@@ -10,6 +10,7 @@ set(pending
   engine/bridge.h
   engine/context.h
   engine/directories.h
+  engine/local_operation.h
   engine/registry.h
   engine/supervisor.h
   engine/token.h
