@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "engine/adoption.h"
+#include "engine/ancestry.h"
 #include "engine/bridge.h"
 #include "engine/directories.h"
 #include "engine/ids.h"
@@ -67,6 +68,7 @@ public:
 
     Registry registry_;
     std::function<void(const Transition&)> listener_;
+    Ancestry ancestry_;
 
 private:
     struct Live {
@@ -191,6 +193,7 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
     }
     // Nothing is read from the shim before we are back in the loop, so the record is there in time.
     shims_.insert(shim->process.pid);
+    ancestry_.add(*id, shim->process.pid);
     take_in(spec, std::make_unique<ShimLink>(loop_, std::move(*shim), callbacks_for(*id)));
     return registry_.get_operation(*id);
 }
@@ -314,6 +317,7 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
         }
         std::unique_ptr<ShimLink> link = std::move(adopting->second);
         adopting_.erase(adopting);
+        ancestry_.add(id, report.shim_pid, report.shim_start_time);
         take_in(decoded->spec, std::move(link));
     }
     const auto entry = live_.find(id);
@@ -335,10 +339,14 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
     std::unique_ptr<ShimLink> link = std::move(entry->second.link);
     live_.erase(id);
     link->release();
-    if (!link->is_adopted()) released_.emplace(id, std::move(link));
+    if (link->is_adopted())
+        ancestry_.remove(id);  // Nobody will tell of its end.
+    else
+        released_.emplace(id, std::move(link));
 }
 
 void Supervisor::Impl::shim_gone(OperationId id) {
+    ancestry_.remove(id);
     if (const auto released = released_.find(id); released != released_.end()) {
         shims_.erase(released->second->shim_pid());
         released_.erase(released);
@@ -458,6 +466,10 @@ Result<Snapshot> Supervisor::run(RunRequest request) {
 
 std::vector<OperationId> Supervisor::cancel(const Selector& selector, const CancelRequest& request) {
     return impl_->cancel(selector, request);
+}
+
+Result<OperationId> Supervisor::operation_of(pid_t pid, int pidfd) const {
+    return impl_->ancestry_.operation_of(pid, pidfd);
 }
 
 Result<> Supervisor::signal(OperationId id, int signal_number) {

@@ -67,6 +67,9 @@ public:
     // Asks for it and returns at once the live operations that are now being ended.
     std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request);
 
+    // The operation that a process is part of, 0 for none; see engine/ancestry.h.
+    Result<OperationId> operation_of(pid_t pid, int pidfd) const;
+
     // A signal to the command itself.
     Result<> signal(OperationId id, int signal_number);
 

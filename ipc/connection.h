@@ -82,6 +82,7 @@ public:
     Connection(Loop& loop, UniqueFd fd, PeerCredentials peer, Handler& handler, OnState on_state);
 
     const PeerCredentials& peer() const noexcept { return peer_; }
+    Result<PeerProcess> peer_process() const { return ipc::peer_process(fd_.get()); }
     void notify(std::string_view method, nlohmann::json params);
 
     // A half-closed peer that has gone altogether is noticed only by looking: the server does now and then.

@@ -31,6 +31,13 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
     auto params = decode_run(std::move(call.params));
     if (!params) return std::unexpected(params.error());
     if (stopping_) return failure(ErrorCode::refused, "the supervisor is stopping and starts nothing more");
+    if (params->spec.parent == 0 && !params->no_parent) {
+        const auto around = operation_of_caller(call.answer, params->operation_id);
+        if (!around) return std::unexpected(around.error());
+        // What an operation leaves behind when it ends is part of none any more.
+        const Snapshot parent = operations_.registry().get_operation(*around);
+        params->spec.parent = parent && !is_ended(parent->status) ? *around : 0;
+    }
     const bool watch = params->watch;
     auto request = make_run_request(std::move(*params), std::move(call.descriptors));
     if (!request) return std::unexpected(request.error());
@@ -55,6 +62,20 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
                                 {{"operation", encode_operation(*outcome.settled.front(), wall_now())}});
            });
     return std::nullopt;
+}
+
+// A caller that is dead by now is none whose place could be told, and may have been part of something that is
+// gone: nothing is done in its name.
+Result<OperationId> Service::Impl::operation_of_caller(const Answer& answer, OperationId said) const {
+    const auto connection = answer.connection();
+    if (!connection) return failure(ErrorCode::refused, "the connection is gone");
+    const auto peer = connection->peer_process();
+    if (!peer) return std::unexpected(peer.error());
+    if (peer->pid != 0) {
+        const auto around = operations_.operation_of(peer->pid, peer->pidfd.get());
+        if (!around || *around != 0) return around;
+    }
+    return said;
 }
 
 void Service::Impl::answer_start_waiter(const Snapshot& operation) {
@@ -176,7 +197,9 @@ Service::Impl::Outcome Service::Impl::operation_wait(Call& call) {
 Service::Impl::Outcome Service::Impl::operation_current(Call& call) {
     const auto params = decode_current(std::move(call.params));
     if (!params) return std::unexpected(params.error());
-    const Snapshot snapshot = operations_.registry().get_operation(params->operation_id);
+    const auto around = operation_of_caller(call.answer, params->operation_id);
+    if (!around) return std::unexpected(around.error());
+    const Snapshot snapshot = operations_.registry().get_operation(*around);
     return snapshot ? encode_operation(*snapshot, wall_now()) : json();
 }
 

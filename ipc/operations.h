@@ -14,6 +14,7 @@ public:
     virtual ~Operations() = default;
     virtual Result<Snapshot> run(RunRequest request) = 0;
     virtual std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request) = 0;
+    virtual Result<OperationId> operation_of(pid_t pid, int pidfd) = 0;
     virtual Result<> signal(OperationId id, int signal_number) = 0;
     virtual std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) = 0;
     virtual void forget(std::uint64_t callback_number) noexcept = 0;
@@ -28,6 +29,9 @@ public:
     Result<Snapshot> run(RunRequest request) override { return supervisor_.run(std::move(request)); }
     std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request) override {
         return supervisor_.cancel(selector, request);
+    }
+    Result<OperationId> operation_of(pid_t pid, int pidfd) override {
+        return supervisor_.operation_of(pid, pidfd);
     }
     Result<> signal(OperationId id, int signal_number) override {
         return supervisor_.signal(id, signal_number);

@@ -28,6 +28,10 @@ struct RunParams {
     LaunchSettings launch;
     bool log = false;    // stdout and stderr, where not passed, go to the operation's log
     bool watch = false;  // an `operation.ended` notification is wanted
+
+    // Where spec.parent is 0: it shall have no parent. Otherwise the supervisor finds out whose child it is.
+    bool no_parent = false;
+    OperationId operation_id = 0;  // what the caller's environment says of that; see CurrentParams
 };
 nlohmann::json encode(const RunParams& params);
 Result<RunParams> decode_run(nlohmann::json params);
@@ -79,7 +83,9 @@ Result<ShowParams> decode_show(nlohmann::json params);
 
 // operation.current
 struct CurrentParams {
-    OperationId operation_id = 0;  // as the caller finds it in CANCELABLE_OPERATION_ID; 0: in none
+    // As the caller finds it in CANCELABLE_OPERATION_ID, 0: not there. Believed only where the kernel does
+    // not know better.
+    OperationId operation_id = 0;
 };
 nlohmann::json encode(const CurrentParams& params);
 Result<CurrentParams> decode_current(nlohmann::json params);

@@ -17,6 +17,8 @@ using nlohmann::json;
 constexpr std::array<std::string_view, 3> kOrphans{"kill", "wait", "leave"};
 constexpr std::array<std::string_view, 5> kDescriptors{"stdin", "stdout", "stderr", "cwd", "lifeline"};
 
+constexpr std::string_view kNoParent = "none";
+
 constexpr int kMinNice = -20;
 constexpr int kMaxNice = 19;
 
@@ -85,6 +87,18 @@ void get_orphans(Params& params, Orphans& orphans) {
     orphans = static_cast<Orphans>(found - kOrphans.begin());
 }
 
+void get_parent(Params& params, RunParams& run) {
+    params.get("operation_id", run.operation_id);
+    const auto parent = params.take("parent");
+    if (!parent) return;
+    run.no_parent = *parent == kNoParent;
+    if (run.no_parent) return;
+    if (parent->is_number_unsigned() && *parent != 0U)
+        run.spec.parent = parent->get<OperationId>();
+    else
+        params.fail("parent", R"(must be the number of an operation, or "none")");
+}
+
 void get_tags(Params& params, Tags& target) {
     auto encoded = params.take("tags");
     if (!encoded) return;
@@ -107,7 +121,11 @@ json encode(const RunParams& run) {
     if (!spec.cwd.empty()) encoded["cwd"] = bytes_to_json(spec.cwd);
     if (!spec.name.empty()) encoded["name"] = bytes_to_json(spec.name);
     if (!spec.tags.empty()) encoded["tags"] = encode_tags(spec.tags);
-    if (spec.parent != 0) encoded["parent"] = spec.parent;
+    if (spec.parent != 0)
+        encoded["parent"] = spec.parent;
+    else if (run.no_parent)
+        encoded["parent"] = kNoParent;
+    if (run.operation_id != 0) encoded["operation_id"] = run.operation_id;
     if (spec.detached) encoded["detached"] = true;
     if (spec.timeout.count() != 0) encoded["timeout"] = std::chrono::duration<double>(spec.timeout).count();
     encoded["grace"] = std::chrono::duration<double>(spec.grace).count();
@@ -140,7 +158,7 @@ Result<RunParams> decode_run(json encoded) {
         spec.name = spec.command.front().substr(spec.command.front().rfind('/') + 1);
     if (spec.name.empty() && !spec.command.empty()) spec.name = spec.command.front();
     get_tags(params, spec.tags);
-    params.get("parent", spec.parent);
+    get_parent(params, run);
     params.get("detached", spec.detached);
     params.get("timeout", spec.timeout);
     params.get("grace", spec.grace);

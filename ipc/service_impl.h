@@ -75,6 +75,7 @@ private:
     Outcome operation_current(Call& call);
     Outcome stats_get(Call& call);
 
+    Result<OperationId> operation_of_caller(const Answer& answer, OperationId said) const;
     static std::uint64_t first_revision();
     SupervisorInfo info() const;
     nlohmann::json list(const ListParams& params) const;

@@ -1,14 +1,24 @@
 #include "ipc/socket.h"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
+#include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
 
 namespace cancelable::ipc {
 namespace {
+
+// As in <asm-generic/socket.h>; the C library's headers may be older than the kernel.
+#ifdef SO_PEERPIDFD
+constexpr int kPeerPidfd = SO_PEERPIDFD;
+#else
+constexpr int kPeerPidfd = 77;
+#endif
 
 Result<sockaddr_un> address_of(const std::string& path) {
     sockaddr_un address{};
@@ -91,6 +101,26 @@ Result<PeerCredentials> peer_credentials(int fd) {
     if (::getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
         return system_error("cannot tell who is connected");
     return PeerCredentials{credentials.uid, credentials.pid};
+}
+
+Result<PeerProcess> peer_process(int fd) {
+    const auto credentials = peer_credentials(fd);
+    if (!credentials) return std::unexpected(credentials.error());
+    PeerProcess peer{credentials->pid, UniqueFd()};
+    if (peer.pid == 0) return peer;
+    int pidfd = -1;
+    socklen_t size = sizeof pidfd;
+    if (::getsockopt(fd, SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0) {
+        peer.pidfd.reset(pidfd);
+        return peer;
+    }
+    const std::string doing = "cannot tell which process asks";
+    if (errno != ENOPROTOOPT) return system_error(doing);
+    peer.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
+    if (!peer.pidfd) return system_error(doing);
+    pollfd connection{fd, 0, 0};
+    if (::poll(&connection, 1, 0) != 0) return failure(ErrorCode::not_found, "the process that asks is gone");
+    return peer;
 }
 
 Result<std::size_t> send_some(int fd, std::string_view bytes, std::span<const int> descriptors) {

@@ -38,6 +38,18 @@ struct PeerCredentials {
 // As they were when the connection was made.
 Result<PeerCredentials> peer_credentials(int fd);
 
+// The process that made the connection, pinned by a pidfd; `pid` 0 where it has no number here (another pid
+// namespace). Fails where it is dead and reaped.
+//
+// Without SO_PEERPIDFD (before Linux 6.5) the number is pinned now and was given at connect. It is still the
+// peer's where the connection has not been hung up; but one that was handed to another process before its
+// maker died proves nothing there.
+struct PeerProcess {
+    pid_t pid = 0;
+    UniqueFd pidfd;
+};
+Result<PeerProcess> peer_process(int fd);
+
 // Sends what the kernel takes at once, at least one byte, without blocking; `descriptors` go with the first
 // byte. 0: the socket is full, nothing was sent.
 Result<std::size_t> send_some(int fd, std::string_view bytes, std::span<const int> descriptors);

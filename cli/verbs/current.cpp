@@ -31,11 +31,12 @@ int verb_current(Globals globals, const Words& words) {
     if (const auto done = options.parse(words)) return *done;
     const auto socket = globals.socket_path();
     if (!socket) return report(socket.error());
-    const OperationId id = surrounding_operation(*socket);
-    if (id == 0) return not_part_of_any();
-    auto client = connect_to_supervisor(globals);
+    // Nothing that a supervisor started to answer this could know of us.
+    const OperationId said = surrounding_operation(*socket);
+    auto client = connect_to_supervisor(globals, said != 0 ? WhenAbsent::start_one : WhenAbsent::fail);
+    if (!client && said == 0) return not_part_of_any();
     if (!client) return report(client.error());
-    const auto answer = client->call("operation.current", ipc::encode(ipc::CurrentParams{id}));
+    const auto answer = client->call("operation.current", ipc::encode(ipc::CurrentParams{said}));
     if (!answer) return report(answer.error());
     if (answer->is_null()) return not_part_of_any();
     if (as_json) return print_json(*answer);

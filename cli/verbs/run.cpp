@@ -106,7 +106,6 @@ struct Prepared {
     std::vector<int> descriptors;
     std::vector<UniqueFd> owned;
     UniqueFd lifeline;  // our end
-    bool parent_is_implied = false;
 
     void pass(const char* meaning, int fd) {
         params.descriptors.emplace_back(meaning);
@@ -162,11 +161,9 @@ Result<Prepared> prepare(const Globals& globals, const RunSettings& settings, Wo
     spec.signal = settings.signal;
     spec.orphans = settings.orphans;
     spec.key = random_key();
-    prepared.parent_is_implied = settings.parent.empty();
-    if (settings.parent.empty())
-        spec.parent = surrounding_operation(*socket);
-    else if (settings.parent != "none")
-        spec.parent = parse_id(settings.parent).value_or(0);
+    params.operation_id = surrounding_operation(*socket);
+    params.no_parent = settings.parent == "none";
+    if (!settings.parent.empty() && !params.no_parent) spec.parent = parse_id(settings.parent).value_or(0);
     params.log = settings.logs();
     params.watch = !settings.detach;
 
@@ -225,21 +222,6 @@ Result<int> run_foreground(const Globals& globals, const Prepared& prepared, boo
     return outcome.status;
 }
 
-Result<int> start(const Globals& globals, const RunSettings& settings, Prepared& prepared) {
-    const auto attempt = [&] {
-        return settings.detach ? run_detached(globals, prepared)
-                               : run_foreground(globals, prepared, settings.preserve_status);
-    };
-    auto status = attempt();
-    // An environment can outlive the operation that it came from. A parent that nobody asked for by name and
-    // that nobody remembers is none.
-    const bool parent_is_unknown =
-        !status && status.error().code == ErrorCode::not_found && prepared.params.spec.parent != 0;
-    if (!parent_is_unknown || !prepared.parent_is_implied) return status;
-    prepared.params.spec.parent = 0;
-    return attempt();
-}
-
 }  // namespace
 
 int verb_run(Globals globals, const Words& words) {
@@ -263,9 +245,10 @@ int verb_run(Globals globals, const Words& words) {
     if (!settings)
         return settings.error().code == ErrorCode::usage ? report(settings.error())
                                                          : own_failure(settings.error());
-    auto prepared = prepare(globals, *settings, std::move(command));
+    const auto prepared = prepare(globals, *settings, std::move(command));
     if (!prepared) return own_failure(prepared.error());
-    const auto status = start(globals, *settings, *prepared);
+    const auto status = settings->detach ? run_detached(globals, *prepared)
+                                         : run_foreground(globals, *prepared, settings->preserve_status);
     if (status) return *status;
     // A parent that is not there is the caller's doing, as an unknown id is anywhere.
     return status.error().code == ErrorCode::not_found ? report(status.error()) : own_failure(status.error());

@@ -106,6 +106,8 @@ std::vector<std::byte> encode(const ShimReport& report) {
     out.put(report.user_time);
     out.put(report.system_time);
     out.put(report.max_rss_bytes);
+    out.put(report.shim_pid);
+    out.put(report.shim_start_time);
     return out.take();
 }
 
@@ -141,6 +143,8 @@ Result<ShimReport> decode_report(std::span<const std::byte> packet) {
     report.user_time = in.get_duration();
     report.system_time = in.get_duration();
     report.max_rss_bytes = in.get<std::uint64_t>();
+    report.shim_pid = in.get<pid_t>();
+    report.shim_start_time = in.get<std::uint64_t>();
     if (in.is_damaged() || report.id == 0)
         return failure(ErrorCode::damaged, "the report of a shim is cut short");
     return report;

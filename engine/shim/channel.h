@@ -93,6 +93,10 @@ struct ShimReport {
     std::chrono::microseconds user_time{0};
     std::chrono::microseconds system_time{0};
     std::uint64_t max_rss_bytes = 0;
+
+    // The shim itself, by the name that is never used twice (see ProcStat).
+    pid_t shim_pid = 0;
+    std::uint64_t shim_start_time = 0;
 };
 
 std::vector<std::byte> encode(const ShimCommand& command);

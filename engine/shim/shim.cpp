@@ -17,6 +17,7 @@
 #include <array>
 #include <csignal>
 
+#include "engine/process/proc.h"
 #include "engine/process/search_path.h"
 #include "engine/process/signal_names.h"
 #include "engine/process/spawn.h"
@@ -85,6 +86,8 @@ Result<> Shim::start() {
     if (!decoded) return std::unexpected(decoded.error());
     spec_ = std::move(decoded->spec);
     report_.id = spec_.id;
+    report_.shim_pid = ::getpid();
+    if (const auto self = read_stat(report_.shim_pid)) report_.shim_start_time = self->start_time;
 
     // Everything is blocked, so that what the command sends to its parent is at most a request.
     sigset_t blocked;

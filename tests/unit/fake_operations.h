@@ -52,6 +52,11 @@ public:
         return ids;
     }
 
+    Result<OperationId> operation_of(pid_t pid, int) override {
+        if (surrounding) return *surrounding;
+        return failure(ErrorCode::not_found, "process " + std::to_string(pid) + " is gone");
+    }
+
     Result<> signal(OperationId id, int signal_number) override {
         if (!registry_.get_operation(id)) return failure(ErrorCode::not_found, "there is no such operation");
         signals.emplace_back(id, signal_number);
@@ -94,6 +99,7 @@ public:
     std::optional<RunRequest> last_request;
     std::optional<Error> refuse_next;
     bool hold_starts = false;
+    std::optional<OperationId> surrounding = 0;  // the operation of whoever asks; nothing: it is dead
     std::vector<CancelRequest> cancel_requests;
     std::vector<std::pair<OperationId, int>> signals;
 

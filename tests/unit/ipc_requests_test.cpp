@@ -90,6 +90,7 @@ TEST_CASE("a run goes over the wire and comes back the same, byte for byte") {
     run.launch.closed_stdio = 5;
     run.log = true;
     run.watch = true;
+    run.operation_id = 4;
 
     const auto decoded = decode_run(over_the_wire(encode(run)));
     REQUIRE(decoded);
@@ -117,6 +118,13 @@ TEST_CASE("a run goes over the wire and comes back the same, byte for byte") {
     CHECK(decoded->launch.closed_stdio == 5);
     CHECK(decoded->log);
     CHECK(decoded->watch);
+    CHECK(decoded->operation_id == 4);
+    run.spec.parent = 0;
+    run.no_parent = true;
+    const auto root = decode_run(over_the_wire(encode(run)));
+    REQUIRE(root);
+    CHECK(root->spec.parent == 0);
+    CHECK(root->no_parent);
 }
 
 TEST_CASE("a run that says only its command has the defaults, and its command's base name") {
@@ -132,6 +140,10 @@ TEST_CASE("a run that says only its command has the defaults, and its command's 
     CHECK_FALSE(run->watch);
     CHECK(decode_run({{"command", {"dir/"}}})->spec.name == "dir/");
     CHECK(decode_run(run_with("parent", nullptr))->spec.parent == 0);
+    CHECK_FALSE(decode_run(run_with("parent", nullptr))->no_parent);
+    CHECK(decode_run(run_with("parent", "none"))->no_parent);
+    CHECK(refusal(decode_run(run_with("parent", 0))) ==
+          "parameter \"parent\" of operation.run must be the number of an operation, or \"none\"");
 }
 
 TEST_CASE("the other methods' parameters go over the wire and come back the same") {

@@ -356,6 +356,38 @@ TEST_CASE("list with a revision answers only once something has changed") {
     CHECK(fixture.service.pending() == 0);
 }
 
+TEST_CASE("a run is the child of the operation that its caller is part of, unless it says otherwise") {
+    Fixture fixture;
+    const OperationId outer = fixture.run("outer");
+    const OperationId other = fixture.run("other");
+    const auto parent_of = [&](const json& params) {
+        return fixture.operations.registry().get_operation(fixture.run("inner", params))->spec->parent;
+    };
+    fixture.operations.surrounding = outer;
+    CHECK(parent_of(json::object()) == outer);
+    CHECK(parent_of({{"operation_id", other}}) == outer);
+    CHECK(parent_of({{"parent", other}}) == other);
+    CHECK(parent_of({{"parent", "none"}, {"operation_id", other}}) == 0);
+    fixture.operations.surrounding = 0;
+    CHECK(parent_of({{"operation_id", other}}) == other);
+    CHECK(parent_of({{"operation_id", 99}}) == 0);
+    CHECK(parent_of(json::object()) == 0);
+    // What an ended operation has left behind starts roots.
+    fixture.operations.end(other, Status::completed);
+    CHECK(parent_of({{"operation_id", other}}) == 0);
+}
+
+TEST_CASE("nothing is run in the name of a caller that is dead") {
+    Fixture fixture;
+    fixture.operations.surrounding = std::nullopt;
+    const json params{{"command", {"true"}}, {"cwd", "/"}};
+    CHECK(fixture.call("operation.run", params)["error"]["code"] == -32001);
+    CHECK(fixture.operations.registry().live_count() == 0);
+    json root = params;
+    root["parent"] = "none";
+    CHECK(fixture.call("operation.run", root)["result"]["parent"].is_null());
+}
+
 TEST_CASE("show, signal and current find their operation or say that there is none") {
     Fixture fixture;
     const OperationId id = fixture.run("a");
@@ -367,6 +399,10 @@ TEST_CASE("show, signal and current find their operation or say that there is no
     CHECK(fixture.call("operation.signal", {{"id", 99}, {"signal", 10}})["error"]["code"] == -32001);
     CHECK(fixture.call("operation.current", {{"operation_id", id}})["result"]["id"] == id);
     CHECK(fixture.call("operation.current")["result"].is_null());
+    // What the kernel says counts more.
+    fixture.operations.surrounding = fixture.run("around");
+    CHECK(fixture.call("operation.current", {{"operation_id", id}})["result"]["name"] == "around");
+    fixture.operations.surrounding = 0;
     CHECK(fixture.call("operation.current", {{"operation_id", 99}})["result"].is_null());
 }
 

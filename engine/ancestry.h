@@ -1,0 +1,43 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <unordered_map>
+
+#include "engine/process/error.h"
+#include "engine/shim/spec.h"
+
+namespace cancelable {
+
+// Which operation a process is part of: the one whose shim is the nearest above it.
+//
+// It is read from the kernel and not from the process, so that it holds whatever the process has done to its
+// environment, its session or its user, and after a double fork too, which leaves it below the shim. Who
+// hides its parents (another pid namespace, /proc mounted with hidepid) is part of none here.
+//
+// How a chain of parents is proved: it is read upwards, and then once more. A number is the same process
+// where its start time is the same; and a parent that is the same in both looks was there all the time
+// between them, since an orphan only ever falls to somebody who was above it before. Where a look differs
+// from the other, somebody has died meanwhile, and both are done again.
+class Ancestry {
+public:
+    // A shim, and when it started (see ProcStat); 0 for our own child, whose number is nobody else's until
+    // remove(), which is to be called once it is reaped.
+    void add(OperationId id, pid_t shim, std::uint64_t start_time = 0);
+    void remove(OperationId id);
+
+    // 0: of none. `pidfd` pins the process; where it is reaped already: not_found, since nobody can tell any
+    // more. A handful of small reads of /proc, and no waiting.
+    Result<OperationId> operation_of(pid_t pid, int pidfd) const;
+
+private:
+    struct Shim {
+        OperationId id;
+        std::uint64_t start_time;
+    };
+    std::unordered_map<pid_t, Shim> shims_;
+    std::unordered_map<OperationId, pid_t> pids_;
+};
+
+}  // namespace cancelable
