@@ -73,6 +73,11 @@ OperationId surrounding_operation(const std::string& socket_path) noexcept {
     return error == std::errc{} && end == digits.data() + digits.size() ? id : 0;
 }
 
+bool runs_for_supervisor(const std::string& socket_path) noexcept {
+    const char* socket = std::getenv("CANCELABLE_SOCKET");
+    return std::getenv("CANCELABLE_SIDE_COMMAND") != nullptr && socket != nullptr && socket_path == socket;
+}
+
 bool stdin_is_somebody_elses() noexcept {
     // It fails where standard input is no terminal, or not the one of our session: nobody's job is disturbed
     // then.

@@ -31,6 +31,10 @@ Result<WorkingDirectory> open_working_directory(const std::string& path);
 // socket.
 OperationId surrounding_operation(const std::string& socket_path) noexcept;
 
+// True below a command that the supervisor of this socket runs for itself: a condition or a hook. A
+// supervisor started there would end with it.
+bool runs_for_supervisor(const std::string& socket_path) noexcept;
+
 // True where a command must not get this process's standard input: it is a terminal whose foreground job is
 // another. The command is in a session of its own, so the kernel would not stop it for reading there.
 bool stdin_is_somebody_elses() noexcept;

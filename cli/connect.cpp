@@ -54,7 +54,7 @@ Result<ipc::Client> connect_to_supervisor(const Globals& globals, WhenAbsent whe
     if (auto checked = check_directory(parent_directory(*socket), when_absent); !checked)
         return std::unexpected(checked.error());
 
-    const bool may_start = surrounding_operation(*socket) == 0;
+    const bool may_start = surrounding_operation(*socket) == 0 && !runs_for_supervisor(*socket);
     const auto deadline = Clock::now() + kPatience;
     std::chrono::milliseconds pause{2};
     for (;;) {

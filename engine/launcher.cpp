@@ -54,6 +54,20 @@ Result<ShimLauncher> ShimLauncher::create(std::string shim_path, int directory) 
 
 Result<LaunchedShim> ShimLauncher::launch(const OperationSpec& spec, const LaunchSettings& settings,
                                           const LaunchDescriptors& descriptors) {
+    auto listener = listen_for_supervisors(directory_, spec.id);
+    if (!listener) return std::unexpected(listener.error());
+    auto shim = start(spec, settings, descriptors, listener->get(), directory_);
+    if (!shim) ::unlinkat(directory_, channel_name(spec.id).c_str(), 0);
+    return shim;
+}
+
+Result<LaunchedShim> ShimLauncher::launch_unlisted(const OperationSpec& spec, const LaunchSettings& settings,
+                                                   const LaunchDescriptors& descriptors) {
+    return start(spec, settings, descriptors, -1, -1);
+}
+
+Result<LaunchedShim> ShimLauncher::start(const OperationSpec& spec, const LaunchSettings& settings,
+                                         const LaunchDescriptors& descriptors, int listener, int directory) {
     auto memory = sealed_memory(encode(spec, settings));
     if (!memory) return std::unexpected(memory.error());
     int pair[2];
@@ -61,21 +75,19 @@ Result<LaunchedShim> ShimLauncher::launch(const OperationSpec& spec, const Launc
         return system_error("cannot make a channel");
     UniqueFd ours(pair[0]);
     const UniqueFd theirs(pair[1]);
-    auto listener = listen_for_supervisors(directory_, spec.id);
-    if (!listener) return std::unexpected(listener.error());
 
     const auto or_null = [this](int fd) { return fd >= 0 ? fd : null_.get(); };
     const std::array<DescriptorMove, 9> moves{{{0, or_null(descriptors.stdio[0])},
                                                {1, or_null(descriptors.stdio[1])},
                                                {2, or_null(descriptors.stdio[2])},
                                                {ShimDescriptors::kChannel, theirs.get()},
-                                               {ShimDescriptors::kListener, listener->get()},
+                                               {ShimDescriptors::kListener, listener},
                                                {ShimDescriptors::kSpec, memory->get()},
-                                               {ShimDescriptors::kDirectory, directory_},
+                                               {ShimDescriptors::kDirectory, directory},
                                                {ShimDescriptors::kCwd, descriptors.cwd},
                                                {ShimDescriptors::kLifeline, descriptors.lifeline}}};
     // The arguments are for whoever reads a process list.
-    const std::string id = std::to_string(spec.id);
+    const std::string id = listener >= 0 ? std::to_string(spec.id) : "-";
     const std::array<const char*, 4> argv{"cancelable-shim", id.c_str(), spec.name.c_str(), nullptr};
     const std::array<const char*, 1> environment{nullptr};
     const std::array<const char*, 1> paths{shim_path_.c_str()};
@@ -84,10 +96,7 @@ Result<LaunchedShim> ShimLauncher::launch(const OperationSpec& spec, const Launc
                           .environment = environment.data(),
                           .descriptors = moves,
                           .new_session = true});
-    if (!process) {
-        ::unlinkat(directory_, channel_name(spec.id).c_str(), 0);
-        return std::unexpected(process.error().error);
-    }
+    if (!process) return std::unexpected(process.error().error);
     return LaunchedShim{std::move(*process), std::move(ours)};
 }
 

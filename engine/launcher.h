@@ -27,6 +27,11 @@ public:
     virtual ~Launcher() = default;
     virtual Result<LaunchedShim> launch(const OperationSpec& spec, const LaunchSettings& settings,
                                         const LaunchDescriptors& descriptors) = 0;
+
+    // As launch(), for a command that is no operation: its shim cannot be found by a name and leaves no
+    // record, so that nobody can adopt it. Without a `cwd` it starts in the directory that `spec` names.
+    virtual Result<LaunchedShim> launch_unlisted(const OperationSpec& spec, const LaunchSettings& settings,
+                                                 const LaunchDescriptors& descriptors) = 0;
 };
 
 // The real one. The listening socket of the channel is made here and inherited by the shim: whoever finds its
@@ -38,10 +43,16 @@ public:
 
     Result<LaunchedShim> launch(const OperationSpec& spec, const LaunchSettings& settings,
                                 const LaunchDescriptors& descriptors) override;
+    Result<LaunchedShim> launch_unlisted(const OperationSpec& spec, const LaunchSettings& settings,
+                                         const LaunchDescriptors& descriptors) override;
 
 private:
     ShimLauncher(std::string shim_path, int directory, UniqueFd null)
         : shim_path_(std::move(shim_path)), directory_(directory), null_(std::move(null)) {}
+
+    // `listener` and `directory` are -1 for one that is not listed.
+    Result<LaunchedShim> start(const OperationSpec& spec, const LaunchSettings& settings,
+                               const LaunchDescriptors& descriptors, int listener, int directory);
 
     std::string shim_path_;
     int directory_;

@@ -1,6 +1,7 @@
 #include "engine/shim_link.h"
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -72,6 +73,10 @@ void ShimLink::release() {
     send({.kind = ShimCommandKind::release});
     close_channel();
     if (process_.pidfd) watch_process();
+}
+
+void ShimLink::hang_up() noexcept {
+    if (channel_) ::shutdown(channel_.get(), SHUT_WR);
 }
 
 void ShimLink::close_channel() {

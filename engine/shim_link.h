@@ -46,6 +46,11 @@ public:
     // child.
     void release();
 
+    // Says nothing more: the shim obeys what was sent, and then finds itself without a supervisor. Closing
+    // the channel instead would take back what it has not read yet, where there are reports that we have not
+    // read.
+    void hang_up() noexcept;
+
     // Blocks until the shim's process is dead and reaped, or the time is over; for a supervisor that leaves.
     void await_end(std::chrono::steady_clock::time_point deadline) noexcept;
 

@@ -19,6 +19,7 @@
 #include "engine/launcher.h"
 #include "engine/outcome.h"
 #include "engine/shim_link.h"
+#include "engine/side_command.h"
 #include "engine/strays.h"
 
 namespace cancelable {
@@ -108,6 +109,7 @@ private:
     std::unordered_map<std::uint64_t, OperationId> waited_for_;
     std::uint64_t next_waiting_ = 1;
     Strays strays_;
+    SideCommands side_commands_;
     LoopBridge bridge_;
 };
 
@@ -121,7 +123,8 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       state_(std::move(state)),
       ids_(runtime_.get(), state_.get()),
       launcher_(std::move(launcher)),
-      strays_(loop, [this](pid_t pid) { return shims_.contains(pid); }),
+      strays_(loop, [this](pid_t pid) { return shims_.contains(pid) || side_commands_.owns(pid); }),
+      side_commands_(loop, launcher_, strays_, settings_.socket_path),
       bridge_(loop, {.log = settings_.warn}) {}
 
 // Shims that have been released are about to end, and are ours to reap: a machine's init may be none that

@@ -29,14 +29,15 @@
 
 namespace cancelable {
 
-// Descriptors that a shim is born with, beside the command's stdio at 0 to 2.
+// Descriptors that a shim is born with, beside the command's stdio at 0 to 2. The shim of a command that is
+// no operation has no listener and no directory.
 struct ShimDescriptors {
     static constexpr int kChannel = 3;
     static constexpr int kListener = 4;
     static constexpr int kSpec = 5;       // the memfd with encode(spec, launch)
     static constexpr int kDirectory = 6;  // where <id>.channel and <id>.exit are
-    static constexpr int kCwd = 7;
-    static constexpr int kLifeline = 8;  // may be missing
+    static constexpr int kCwd = 7;        // may be missing: then it is what the description names
+    static constexpr int kLifeline = 8;   // may be missing
 };
 
 inline constexpr std::size_t kMessageLimit =

@@ -64,7 +64,13 @@ std::vector<const char*> pointers_to(const std::vector<std::string>& words) {
 }  // namespace
 
 Shim::Shim() {
-    if (::fcntl(ShimDescriptors::kLifeline, F_GETFD) >= 0) lifeline_.reset(ShimDescriptors::kLifeline);
+    const auto take = [](UniqueFd& fd, int number) {
+        if (::fcntl(number, F_GETFD) >= 0) fd.reset(number);
+    };
+    take(listener_, ShimDescriptors::kListener);
+    take(directory_, ShimDescriptors::kDirectory);
+    take(cwd_, ShimDescriptors::kCwd);
+    take(lifeline_, ShimDescriptors::kLifeline);
     // They were passed on, so they came without the flag.
     ::syscall(SYS_close_range, ShimDescriptors::kChannel, ShimDescriptors::kLifeline, CLOSE_RANGE_CLOEXEC);
 }
@@ -109,6 +115,11 @@ Result<> Shim::start_command(const LaunchSettings& launch) {
     const std::vector<std::string> candidates = search_path(spec_.command.front(), launch.environment);
     const auto paths = pointers_to(candidates);
 
+    int cwd_errno = 0;
+    if (!cwd_) {
+        cwd_.reset(::open(spec_.cwd.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+        cwd_errno = cwd_ ? 0 : errno;
+    }
     std::array<DescriptorMove, 3> stdio;
     for (int fd = 0; fd < 3; ++fd) {
         const bool closed = (launch.closed_stdio >> fd & 1U) != 0;
@@ -118,16 +129,19 @@ Result<> Shim::start_command(const LaunchSettings& launch) {
                                .argv = argv.data(),
                                .environment = environment.data(),
                                .descriptors = stdio,
-                               .directory = ShimDescriptors::kCwd,
+                               .directory = cwd_.get(),
                                .new_session = true,
                                .umask = launch.umask,
                                .nice = launch.nice,
                                .limits = launch.limits};
     report_.started_at = wall_now();
     started_ = Clock::now();
-    const auto child = spawn(request);
+    const auto child = cwd_
+                           ? spawn(request)
+                           : std::unexpected(SpawnFailure{
+                                 false, {ErrorCode::system, "cannot open \"" + spec_.cwd + "\"", cwd_errno}});
     let_go_of_stdio();
-    ::close(ShimDescriptors::kCwd);
+    cwd_.reset();
     // Else our working directory would keep a file system from being unmounted.
     if (::chdir("/") != 0) return system_error("cannot change to the root directory");
 
@@ -354,6 +368,10 @@ void Shim::accept_supervisor() {
 // Nobody to tell: the record says it, to whoever comes next. A supervisor that connects while it is being
 // written finds the connection closed and then the record.
 void Shim::supervisor_lost() {
+    if (!listener_) {
+        released_ = true;
+        return;
+    }
     if (!write_exit_record(directory_.get(), spec_, report_)) {
         // A full or vanished directory: the report waits here for the next supervisor.
         return;

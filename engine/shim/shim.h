@@ -49,9 +49,10 @@ private:
     bool is_finished() const noexcept;
 
     UniqueFd channel_{ShimDescriptors::kChannel};
-    UniqueFd listener_{ShimDescriptors::kListener};
     UniqueFd spec_memory_{ShimDescriptors::kSpec};
-    UniqueFd directory_{ShimDescriptors::kDirectory};
+    UniqueFd listener_;   // none: nobody can adopt this shim
+    UniqueFd directory_;  // none: it leaves no record
+    UniqueFd cwd_;
     UniqueFd lifeline_;
     UniqueFd signals_;
 
