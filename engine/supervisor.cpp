@@ -15,6 +15,7 @@
 #include "engine/ancestry.h"
 #include "engine/bridge.h"
 #include "engine/directories.h"
+#include "engine/event_recorder.h"
 #include "engine/ids.h"
 #include "engine/launcher.h"
 #include "engine/outcome.h"
@@ -62,12 +63,13 @@ public:
 
     Result<Snapshot> run(RunRequest request);
     std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request);
-    Result<> signal(OperationId id, int number);
+    Result<> signal(OperationId id, int number, const Requester& by);
     std::uint64_t when_settled(OperationId id, Settled callback);
     void forget(std::uint64_t number) noexcept;
     Result<> adopt();
 
     Registry registry_;
+    EventLog events_;
     std::function<void(const Transition&)> listener_;
     Ancestry ancestry_;
 
@@ -88,7 +90,8 @@ private:
     void shim_gone(OperationId id);
     void lose(OperationId id, const std::string& why);
     void adopt_record(OperationId id, Result<ExitRecord> record);
-    bool change(OperationId id, const std::function<void(Operation&)>& edit);
+    bool change(OperationId id, const std::function<void(Operation&)>& edit,
+                const ShimReport* report = nullptr);
     void warn(const std::string& sentence) const {
         if (settings_.warn) settings_.warn(sentence);
     }
@@ -108,6 +111,7 @@ private:
         waiting_;  // by operation, then in order of asking
     std::unordered_map<std::uint64_t, OperationId> waited_for_;
     std::uint64_t next_waiting_ = 1;
+    EventRecorder recorder_{events_};
     Strays strays_;
     SideCommands side_commands_;
     LoopBridge bridge_;
@@ -156,6 +160,7 @@ void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLi
     const Snapshot first = registry_.register_operation(std::move(operation));
     Live& live = live_[id];
     live.link = std::move(link);
+    recorder_.changed({nullptr, first});
     if (listener_) listener_({nullptr, first});
     if (!live.link) return;  // Only its record is left: it has ended, and there is nobody to tell.
     // The child of a parent that is being cancelled comes with a token that is set: it is heard of like any
@@ -201,13 +206,15 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
     return registry_.get_operation(*id);
 }
 
-bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation&)>& edit) {
+bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation&)>& edit,
+                              const ShimReport* report) {
     const Snapshot before = registry_.get_operation(id);
     const auto after = registry_.update(id, edit);
     if (!after) {
         warn("operation " + std::to_string(id) + ": " + after.error().sentence());
         return false;
     }
+    recorder_.changed({before, *after}, report);
     if (listener_) listener_({before, *after});
     if (!is_settled(**after)) return true;
     // Each is taken out before it is called: it may ask for more, or forget others.
@@ -263,11 +270,11 @@ void Supervisor::Impl::cancel_one(OperationId id, const CancelRequest& request,
     const auto entry = live_.find(id);
     if (entry == live_.end() || std::ranges::find(cancelled, id) != cancelled.end()) return;
     cancelled.push_back(id);
-    cancel_children(id, request, cancelled);
-
     Live& live = entry->second;
     const Snapshot operation = registry_.get_operation(id);
     const StopPlan plan = plan_for(*operation->spec, request);
+    recorder_.cancel_requested(operation, request, plan, operation->cancelation != nullptr);
+    cancel_children(id, request, cancelled);
     live.cancel_sent = true;
     if (live.link) {
         live.link->send({.kind = ShimCommandKind::cancel,
@@ -302,11 +309,12 @@ void Supervisor::Impl::token_cancelled(OperationId id) {
                cancelled);
 }
 
-Result<> Supervisor::Impl::signal(OperationId id, int number) {
+Result<> Supervisor::Impl::signal(OperationId id, int number, const Requester& by) {
     const auto entry = live_.find(id);
     if (entry == live_.end())
         return failure(ErrorCode::not_found, "no live operation has the id " + std::to_string(id));
     if (entry->second.link) entry->second.link->send({.kind = ShimCommandKind::signal, .signal = number});
+    recorder_.signalled(registry_.get_operation(id), number, by);
     return {};
 }
 
@@ -321,6 +329,7 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
         std::unique_ptr<ShimLink> link = std::move(adopting->second);
         adopting_.erase(adopting);
         ancestry_.add(id, report.shim_pid, report.shim_start_time);
+        recorder_.begin_adoption(id);
         take_in(decoded->spec, std::move(link));
     }
     const auto entry = live_.find(id);
@@ -329,7 +338,8 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
     const Snapshot before = registry_.get_operation(id);
     if (report.started && before->status == Status::pending)
         change(id, [&](Operation& record) { record.status = Status::running; });
-    change(id, [&](Operation& record) { apply_report(record, report); });
+    change(id, [&](Operation& record) { apply_report(record, report); }, &report);
+    recorder_.end_adoption(registry_.get_operation(id), report.signals);
     if (report.cancelation && !before->cancelation) {
         // The shim itself has cancelled: its timer, its lifeline, or a signal that it got.
         entry->second.cancel_sent = true;
@@ -418,6 +428,7 @@ void Supervisor::Impl::adopt_record(OperationId id, Result<ExitRecord> record) {
         unknown.id = id;
         unknown.name = "unknown";
         unknown.created_at = wall_now();
+        recorder_.begin_adoption(id);
         take_in(record ? record->spec : unknown, nullptr);
     }
     if (!record) {
@@ -426,9 +437,10 @@ void Supervisor::Impl::adopt_record(OperationId id, Result<ExitRecord> record) {
         const ShimReport& report = record->report;
         if (report.started && registry_.get_operation(id)->status == Status::pending)
             change(id, [](Operation& operation) { operation.status = Status::running; });
-        change(id, [&](Operation& operation) { apply_report(operation, report); });
+        change(id, [&](Operation& operation) { apply_report(operation, report); }, &report);
         live_.erase(id);
     }
+    recorder_.end_adoption(registry_.get_operation(id));
     forget_exit_record(operations_.get(), id);
 }
 
@@ -475,8 +487,8 @@ Result<OperationId> Supervisor::operation_of(pid_t pid, int pidfd) const {
     return impl_->ancestry_.operation_of(pid, pidfd);
 }
 
-Result<> Supervisor::signal(OperationId id, int signal_number) {
-    return impl_->signal(id, signal_number);
+Result<> Supervisor::signal(OperationId id, int signal_number, const Requester& by) {
+    return impl_->signal(id, signal_number, by);
 }
 
 std::uint64_t Supervisor::when_settled(OperationId id, Settled callback) {
@@ -489,6 +501,10 @@ void Supervisor::forget(std::uint64_t callback_number) noexcept {
 
 Registry& Supervisor::registry() noexcept {
     return impl_->registry_;
+}
+
+EventLog& Supervisor::events() noexcept {
+    return impl_->events_;
 }
 
 void Supervisor::on_change(std::function<void(const Transition&)> listener) {

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "engine/event_log.h"
 #include "engine/loop.h"
 #include "engine/operation.h"
 #include "engine/process/fd.h"
@@ -71,7 +72,7 @@ public:
     Result<OperationId> operation_of(pid_t pid, int pidfd) const;
 
     // A signal to the command itself.
-    Result<> signal(OperationId id, int signal_number);
+    Result<> signal(OperationId id, int signal_number, const Requester& by = {});
 
     // Calls back once, from the loop, when the operation has ended, or when all that is left of it may not be
     // signalled (then it has survivors and is not ended). At once, before returning, where that is so
@@ -81,6 +82,9 @@ public:
     void forget(std::uint64_t callback_number) noexcept;
 
     Registry& registry() noexcept;
+
+    // What happens, numbered. Others may add events of their own kinds.
+    EventLog& events() noexcept;
 
     // Called after every change of an operation, from the loop.
     void on_change(std::function<void(const Transition&)> listener);

@@ -171,7 +171,10 @@ Service::Impl::Outcome Service::Impl::operation_cancel(Call& call) {
 Service::Impl::Outcome Service::Impl::operation_signal(Call& call) {
     const auto params = decode_signal(std::move(call.params));
     if (!params) return std::unexpected(params.error());
-    if (auto sent = operations_.signal(params->id, params->signal); !sent)
+    Requester by;
+    if (const auto connection = call.answer.connection())
+        by = {connection->peer().uid, connection->peer().pid};
+    if (auto sent = operations_.signal(params->id, params->signal, by); !sent)
         return std::unexpected(sent.error());
     return json::object();
 }

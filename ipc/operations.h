@@ -15,11 +15,12 @@ public:
     virtual Result<Snapshot> run(RunRequest request) = 0;
     virtual std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request) = 0;
     virtual Result<OperationId> operation_of(pid_t pid, int pidfd) = 0;
-    virtual Result<> signal(OperationId id, int signal_number) = 0;
+    virtual Result<> signal(OperationId id, int signal_number, const Requester& by) = 0;
     virtual std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) = 0;
     virtual void forget(std::uint64_t callback_number) noexcept = 0;
     virtual void on_change(std::function<void(const Transition&)> listener) = 0;
     virtual Registry& registry() noexcept = 0;
+    virtual EventLog& events() noexcept = 0;
 };
 
 // The supervisor's.
@@ -33,8 +34,8 @@ public:
     Result<OperationId> operation_of(pid_t pid, int pidfd) override {
         return supervisor_.operation_of(pid, pidfd);
     }
-    Result<> signal(OperationId id, int signal_number) override {
-        return supervisor_.signal(id, signal_number);
+    Result<> signal(OperationId id, int signal_number, const Requester& by) override {
+        return supervisor_.signal(id, signal_number, by);
     }
     std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) override {
         return supervisor_.when_settled(id, std::move(callback));
@@ -44,6 +45,7 @@ public:
         supervisor_.on_change(std::move(listener));
     }
     Registry& registry() noexcept override { return supervisor_.registry(); }
+    EventLog& events() noexcept override { return supervisor_.events(); }
 
 private:
     Supervisor& supervisor_;

@@ -285,6 +285,8 @@ void Shim::note_progress() {
         report_.survivors = canceller_.survivors();
         report_is_due_ = true;
     }
+    // Whoever follows hears of a signal when it is sent, and not only at the end.
+    if (canceller_.signals().size() != report_.signals.size()) report_is_due_ = true;
     if (report_is_due_) send_report(false);
     if (report_.over && !released_ && !channel_) supervisor_lost();
 }

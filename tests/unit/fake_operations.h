@@ -57,7 +57,7 @@ public:
         return failure(ErrorCode::not_found, "process " + std::to_string(pid) + " is gone");
     }
 
-    Result<> signal(OperationId id, int signal_number) override {
+    Result<> signal(OperationId id, int signal_number, const Requester&) override {
         if (!registry_.get_operation(id)) return failure(ErrorCode::not_found, "there is no such operation");
         signals.emplace_back(id, signal_number);
         return {};
@@ -78,6 +78,7 @@ public:
         listener_ = std::move(listener);
     }
     Registry& registry() noexcept override { return registry_; }
+    EventLog& events() noexcept override { return events_; }
 
     void end(OperationId id, Status status) {
         const Snapshot ended = change(id, [&](Operation& operation) { operation.status = status; });
@@ -113,6 +114,7 @@ private:
     }
 
     Registry registry_;
+    EventLog events_;
     OperationId last_id_ = 0;
     std::uint64_t last_callback_ = 0;
     std::map<std::uint64_t, std::pair<OperationId, Supervisor::Settled>> callbacks_;
