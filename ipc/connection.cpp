@@ -120,8 +120,12 @@ void Connection::handle_line(std::string_view line) {
     if (ambiguous) doom();
 }
 
-void Connection::notify(std::string_view method, json params) {
-    if (state_ != State::doomed) send(build_notification(method, std::move(params)));
+bool Connection::notify(std::string_view method, json params) {
+    if (state_ == State::doomed) return true;
+    std::string line = build_notification(method, std::move(params));
+    if (line.size() >= kMaxMessageBytes) return false;
+    send(std::move(line));
+    return true;
 }
 
 void Connection::send(std::string line) {
@@ -135,6 +139,8 @@ void Connection::send(std::string line) {
 void Connection::flush() {
     if (state_ == State::doomed) return;
     if (auto flushed = output_.flush(fd_.get()); !flushed) return doom();
+    const bool waited = std::exchange(waiting_, !output_.empty());
+    if (waited && !waiting_) handler_.drained(*this);
     drop_if_done();
 }
 

@@ -73,6 +73,10 @@ public:
 
     // Nothing more can be sent to it. Its object is still there, and is not in use by anybody.
     virtual void closed(const Connection& connection) noexcept = 0;
+
+    // What had to wait for the peer to read has been sent. It may only make a note of it: something is being
+    // sent just now.
+    virtual void drained(const Connection& connection) { static_cast<void>(connection); }
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
@@ -83,7 +87,12 @@ public:
 
     const PeerCredentials& peer() const noexcept { return peer_; }
     Result<PeerProcess> peer_process() const { return ipc::peer_process(fd_.get()); }
-    void notify(std::string_view method, nlohmann::json params);
+
+    // False, and nothing is sent, where it is longer than a message may be.
+    bool notify(std::string_view method, nlohmann::json params);
+
+    // What waits for the peer to read.
+    std::size_t unsent_bytes() const noexcept { return output_.size_bytes(); }
 
     // A half-closed peer that has gone altogether is noticed only by looking: the server does now and then.
     bool is_half_closed() const noexcept { return state_ == State::half_closed; }
@@ -118,6 +127,7 @@ private:
     FrameReader reader_;
     OutputQueue output_;
     std::size_t holds_ = 0;
+    bool waiting_ = false;     // for the peer to read
     bool backlog_ = false;     // requests have been read and not yet handled
     bool wants_read_ = false;  // what the watch was told last
     bool wants_write_ = false;

@@ -33,24 +33,21 @@ std::uint64_t own_rss_bytes() {
 
 }  // namespace
 
-const std::array<Service::Impl::NamedMethod, 11> Service::Impl::kMethods{{
-    {"operation.run", &Impl::operation_run},
-    {"operation.cancel", &Impl::operation_cancel},
-    {"operation.wait", &Impl::operation_wait},
-    {"operation.list", &Impl::operation_list},
-    {"operation.show", &Impl::operation_show},
-    {"operation.signal", &Impl::operation_signal},
-    {"operation.current", &Impl::operation_current},
-    {"stats.get", &Impl::stats_get},
-    {"supervisor.hello", &Impl::supervisor_hello},
-    {"supervisor.status", &Impl::supervisor_status},
+const std::vector<Service::Impl::NamedMethod> Service::Impl::kMethods{
+    {"operation.run", &Impl::operation_run},           {"operation.cancel", &Impl::operation_cancel},
+    {"operation.wait", &Impl::operation_wait},         {"operation.list", &Impl::operation_list},
+    {"operation.show", &Impl::operation_show},         {"operation.signal", &Impl::operation_signal},
+    {"operation.current", &Impl::operation_current},   {"events.subscribe", &Impl::events_subscribe},
+    {"events.unsubscribe", &Impl::events_unsubscribe}, {"stats.get", &Impl::stats_get},
+    {"supervisor.hello", &Impl::supervisor_hello},     {"supervisor.status", &Impl::supervisor_status},
     {"supervisor.stop", &Impl::supervisor_stop},
-}};
+};
 
 Service::Impl::Impl(Loop& loop, Operations& operations, Settings settings)
     : loop_(loop),
       operations_(operations),
       settings_(std::move(settings)),
+      event_streams_(loop, operations.events()),
       change_timer_(loop, [this] { answer_list_waiters(); }),
       sweeper_(loop, [this] { sweep(); }) {}
 
@@ -74,6 +71,25 @@ void Service::Impl::closed(const Connection& connection) noexcept {
     std::erase_if(pending_, [&](const auto& entry) { return entry.second->connection == &connection; });
     std::erase_if(list_waiters_, [&](const ListWaiter& waiter) { return waiter.connection == &connection; });
     std::erase_if(start_waiters_, [&](const auto& entry) { return entry.second.connection == &connection; });
+    event_streams_.closed(connection);
+}
+
+void Service::Impl::drained(const Connection& connection) {
+    event_streams_.drained(connection);
+}
+
+Service::Impl::Outcome Service::Impl::events_subscribe(Call& call) {
+    auto params = decode_subscribe(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    const auto connection = call.answer.connection();
+    if (!connection) return std::nullopt;
+    return event_streams_.subscribe(connection, std::move(*params));
+}
+
+Service::Impl::Outcome Service::Impl::events_unsubscribe(Call& call) {
+    const auto params = decode_unsubscribe(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    return event_streams_.unsubscribe(call.answer.connection().get(), params->subscription);
 }
 
 void Service::Impl::changed(const Transition& transition) {
@@ -207,6 +223,10 @@ void Service::handle(Answer answer, Request request, std::vector<UniqueFd> descr
 
 void Service::closed(const Connection& connection) noexcept {
     impl_->closed(connection);
+}
+
+void Service::drained(const Connection& connection) {
+    impl_->drained(connection);
 }
 
 std::size_t Service::pending() const noexcept {

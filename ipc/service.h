@@ -31,6 +31,7 @@ public:
 
     void handle(Answer answer, Request request, std::vector<UniqueFd> descriptors) override;
     void closed(const Connection& connection) noexcept override;
+    void drained(const Connection& connection) override;
 
     // How many answers and notifications are still owed.
     std::size_t pending() const noexcept;

@@ -6,7 +6,6 @@
 // turn of the loop, since it finishes inside its own callback.
 #pragma once
 
-#include <array>
 #include <chrono>
 #include <list>
 #include <map>
@@ -17,6 +16,7 @@
 #include <unordered_map>
 #include <vector>
 
+#include "ipc/event_streams.h"
 #include "ipc/gathering.h"
 #include "ipc/results.h"
 #include "ipc/service.h"
@@ -29,6 +29,7 @@ public:
 
     void handle(Answer answer, Request request, std::vector<UniqueFd> descriptors);
     void closed(const Connection& connection) noexcept;
+    void drained(const Connection& connection);
     void changed(const Transition& transition);
     std::size_t pending() const noexcept;
 
@@ -45,7 +46,7 @@ private:
         std::string_view name;
         Method method;
     };
-    static const std::array<NamedMethod, 11> kMethods;
+    static const std::vector<NamedMethod> kMethods;
 
     struct Pending {
         const Connection* connection;  // to compare only; null where it is nobody's
@@ -73,6 +74,8 @@ private:
     Outcome operation_signal(Call& call);
     Outcome operation_wait(Call& call);
     Outcome operation_current(Call& call);
+    Outcome events_subscribe(Call& call);
+    Outcome events_unsubscribe(Call& call);
     Outcome stats_get(Call& call);
 
     Result<OperationId> operation_of_caller(const Answer& answer, OperationId said) const;
@@ -102,6 +105,7 @@ private:
     std::vector<std::uint64_t> finished_;
     std::list<ListWaiter> list_waiters_;
     std::map<OperationId, StartWaiter> start_waiters_;
+    EventStreams event_streams_;
     Timer change_timer_;
     Timer sweeper_;
 };

@@ -15,6 +15,8 @@ namespace cancelable::ipc::testing {
 
 class FakeOperations final : public Operations {
 public:
+    explicit FakeOperations(EventLog::Limits events = {}) : events_(events) {}
+
     Result<Snapshot> run(RunRequest request) override {
         if (refuse_next) return std::unexpected(*std::exchange(refuse_next, std::nullopt));
         auto spec = std::make_shared<OperationSpec>(request.spec);
@@ -57,7 +59,8 @@ public:
         return failure(ErrorCode::not_found, "process " + std::to_string(pid) + " is gone");
     }
 
-    Result<> signal(OperationId id, int signal_number, const Requester&) override {
+    Result<> signal(OperationId id, int signal_number, const Requester& by) override {
+        last_signal_by = by;
         if (!registry_.get_operation(id)) return failure(ErrorCode::not_found, "there is no such operation");
         signals.emplace_back(id, signal_number);
         return {};
@@ -103,6 +106,7 @@ public:
     std::optional<OperationId> surrounding = 0;  // the operation of whoever asks; nothing: it is dead
     std::vector<CancelRequest> cancel_requests;
     std::vector<std::pair<OperationId, int>> signals;
+    Requester last_signal_by;
 
 private:
     Snapshot change(OperationId id, const std::function<void(Operation&)>& how) {

@@ -105,12 +105,14 @@ TEST_CASE("an unknown method and an unknown parameter are named") {
     const json method = fixture.call("operation.rum")["error"];
     CHECK(method["code"] == -32601);
     CHECK(method["message"] == "unknown method \"operation.rum\"");
-    for (const char* name : {"operation.run", "operation.list", "operation.show", "operation.cancel",
-                             "operation.signal", "operation.wait", "operation.current", "stats.get",
-                             "supervisor.hello", "supervisor.status", "supervisor.stop"}) {
+    for (const char* name :
+         {"events.subscribe", "events.unsubscribe", "operation.run", "operation.list", "operation.show",
+          "operation.cancel", "operation.signal", "operation.wait", "operation.current", "stats.get",
+          "supervisor.hello", "supervisor.status", "supervisor.stop"}) {
         CAPTURE(name);
-        const json error =
-            fixture.call(name, {{"command", {"x"}}, {"id", 1}, {"signal", "TERM"}, {"zzz", 1}})["error"];
+        const json error = fixture.call(
+            name,
+            {{"command", {"x"}}, {"id", 1}, {"signal", "TERM"}, {"subscription", 1}, {"zzz", 1}})["error"];
         CHECK(error["code"] == -32602);
         CHECK(error["message"].get<std::string>().find("unknown parameter") != std::string::npos);
     }
@@ -461,10 +463,11 @@ TEST_CASE("stop that cancels answers when all are gone, and stops although the o
 TEST_CASE("the page on the protocol has every method, and examples that are understood") {
     const ProtocolPage page;
     const std::set<std::string> documented(page.methods.begin(), page.methods.end());
-    CHECK(documented == std::set<std::string>{"operation.cancel", "operation.current", "operation.list",
-                                              "operation.run", "operation.show", "operation.signal",
-                                              "operation.wait", "stats.get", "supervisor.hello",
-                                              "supervisor.status", "supervisor.stop"});
+    CHECK(documented == std::set<std::string>{"events.subscribe", "events.unsubscribe", "operation.cancel",
+                                              "operation.current", "operation.list", "operation.run",
+                                              "operation.show", "operation.signal", "operation.wait",
+                                              "stats.get", "supervisor.hello", "supervisor.status",
+                                              "supervisor.stop"});
     std::set<std::string> shown;
     for (const json& example : page.requests) {
         CAPTURE(example.dump());
