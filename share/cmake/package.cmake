@@ -28,3 +28,5 @@ install(CODE "set(CANCELABLE_SOURCE \"${PROJECT_SOURCE_DIR}\")
 set(CANCELABLE_STAGE \"${PROJECT_BINARY_DIR}/installed_headers\")
 set(CANCELABLE_INCLUDE \"${CMAKE_INSTALL_INCLUDEDIR}\")")
 install(SCRIPT share/cmake/install_headers.cmake)
+
+install(DIRECTORY share/examples/ DESTINATION ${CMAKE_INSTALL_DOCDIR}/examples USE_SOURCE_PERMISSIONS)

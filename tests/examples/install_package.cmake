@@ -1,0 +1,31 @@
+# Installs a build as a user would, and looks at what a user's program would include. Run as
+#   cmake -D BUILD=<build tree> -D PREFIX=<where to> -P install_package.cmake
+cmake_policy(VERSION 3.25)
+
+file(REMOVE_RECURSE ${PREFIX})
+execute_process(COMMAND ${CMAKE_COMMAND} --install ${BUILD} --prefix ${PREFIX}
+                OUTPUT_QUIET COMMAND_ERROR_IS_FATAL ANY)
+
+set(violations "")
+file(GLOB_RECURSE headers RELATIVE ${PREFIX}/include ${PREFIX}/include/*.h)
+foreach(header IN LISTS headers)
+  file(STRINGS ${PREFIX}/include/${header} lines REGEX "^[ \t]*#[ \t]*include")
+  foreach(line IN LISTS lines)
+    if(line MATCHES "[<\"]uv\\.h")
+      list(APPEND violations "${header} makes its user need libuv")
+    elseif(line MATCHES "include[ \t]*\"")
+      list(APPEND violations "${header} includes what may be a file of the user's: ${line}")
+    elseif(line MATCHES "<(cancelable/[^>]+)>" AND NOT EXISTS ${PREFIX}/include/${CMAKE_MATCH_1})
+      list(APPEND violations "${header} includes ${CMAKE_MATCH_1}, which is not installed")
+    endif()
+  endforeach()
+endforeach()
+if(violations)
+  list(JOIN violations "\n" text)
+  message(FATAL_ERROR "${text}")
+endif()
+list(LENGTH headers count)
+if(count EQUAL 0)
+  message(FATAL_ERROR "no header was installed")
+endif()
+message(STATUS "${count} headers")
