@@ -83,4 +83,16 @@ Result<ipc::Client> connect_to_supervisor(const Globals& globals, WhenAbsent whe
                     in_quotes(*socket), SupervisorLock::holder(parent_directory(*socket))));
 }
 
+Result<std::optional<ipc::Client>> find_supervisor(const Globals& globals) {
+    const auto socket = globals.socket_path();
+    if (!socket) return unreachable(socket.error().sentence());
+    if (auto checked = check_directory(parent_directory(*socket), WhenAbsent::fail); !checked)
+        return std::unexpected(checked.error());
+    auto client = ipc::Client::connect(*socket);
+    if (client) return std::optional(std::move(*client));
+    // EAGAIN: so many connect at once that the queue is full for the moment.
+    if (nobody_listens(client.error()) || client.error().os_errno == EAGAIN) return std::nullopt;
+    return unreachable(client.error().sentence());
+}
+
 }  // namespace cancelable::cli

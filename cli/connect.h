@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
 #include "cli/globals.h"
 #include "engine/process/error.h"
@@ -16,5 +17,9 @@ enum class WhenAbsent : std::uint8_t { start_one, fail };
 // Every error is ErrorCode::unreachable and a sentence that says what to do.
 Result<ipc::Client> connect_to_supervisor(const Globals& globals,
                                           WhenAbsent when_absent = WhenAbsent::start_one);
+
+// A connection where a supervisor listens, nothing where none does just now. One look: nothing is started or
+// waited for.
+Result<std::optional<ipc::Client>> find_supervisor(const Globals& globals);
 
 }  // namespace cancelable::cli

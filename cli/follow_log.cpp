@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "cli/report.h"
+#include "ipc/requests.h"
 
 namespace cancelable::cli {
 namespace {
@@ -69,26 +70,36 @@ Result<std::optional<int>> LogPrinter::print_new() {
     }
 }
 
-Result<int> LogPrinter::follow(ipc::Client& client) {
+Result<int> LogPrinter::follow(LastingConnection& connection, OperationId id) {
     const UniqueFd watch(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
     if (!watch) return system_error("cannot watch for changes");
     if (::inotify_add_watch(watch.get(), path_.c_str(), IN_MODIFY) < 0)
         return system_error(fmt::format("cannot watch \"{}\"", path_));
+    ipc::WaitParams params;
+    params.selector.ids = {id};
+    auto asked = connection.send("operation.wait", ipc::encode(params));
     for (bool ended = false;;) {
+        if (!asked) return std::unexpected(asked.error());
         // The end is looked at before the file: what was written before it is then there to be read.
-        auto message = client.receive();
-        if (!message) return std::unexpected(message.error());
-        if (*message) {
-            const auto* response = std::get_if<ipc::Response>(&**message);
-            if (response != nullptr && !response->result) return std::unexpected(response->result.error());
-            ended = response != nullptr;
+        auto happened = connection.next();
+        if (!happened) return std::unexpected(happened.error());
+        if (*happened) {
+            if (const auto* message = std::get_if<ipc::Message>(&**happened)) {
+                const auto* response = std::get_if<ipc::Response>(message);
+                if (response == nullptr || response->request != *asked) continue;
+                if (!response->result) return std::unexpected(response->result.error());
+                ended = true;
+            } else {
+                asked = connection.send("operation.wait", ipc::encode(params));
+                continue;
+            }
         }
         const auto printed = print_new();
         if (!printed) return std::unexpected(printed.error());
         if (*printed) return **printed;
         if (ended) return kExitOk;
-        pollfd watched[] = {{watch.get(), POLLIN, 0}, {client.fd(), POLLIN, 0}};
-        (void)::poll(watched, 2, -1);
+        pollfd watched[] = {{watch.get(), POLLIN, 0}, {connection.fd(), POLLIN, 0}};
+        (void)::poll(watched, 2, connection.poll_timeout());
         alignas(inotify_event) char events[4096];
         while (::read(watch.get(), events, sizeof events) > 0) {
         }

@@ -4,8 +4,9 @@
 #include <optional>
 #include <string>
 
+#include "cli/lasting_connection.h"
 #include "engine/process/fd.h"
-#include "ipc/client.h"
+#include "engine/shim/spec.h"
 
 namespace cancelable::cli {
 
@@ -21,9 +22,9 @@ public:
     // beginning again. An exit status where the output failed.
     Result<std::optional<int>> print_new();
 
-    // Prints as it grows, until `client` receives a response, which says that the writer is gone, and then
-    // what is left. 0, or an exit status.
-    Result<int> follow(ipc::Client& client);
+    // Prints as it grows, whether there is a supervisor or not, until one says that the operation is gone;
+    // and then what is left. 0, or an exit status.
+    Result<int> follow(LastingConnection& connection, OperationId id);
 
 private:
     LogPrinter(UniqueFd file, std::string path) : file_(std::move(file)), path_(std::move(path)) {}

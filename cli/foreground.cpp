@@ -6,8 +6,6 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "cli/connect.h"
-#include "cli/report.h"
 #include "ipc/requests.h"
 #include "ipc/results.h"
 
@@ -15,9 +13,6 @@ namespace cancelable::cli {
 namespace {
 
 using nlohmann::json;
-
-// A supervisor that dies of our very question is not started for ever.
-constexpr int kMaxReconnects = 5;
 
 bool is_settled(const Operation& operation) noexcept {
     return is_ended(operation.status) || (operation.cancelation && !operation.cancelation->survivors.empty());
@@ -31,40 +26,31 @@ ipc::WaitParams wait_for(OperationId id) {
 
 }  // namespace
 
-Foreground::Foreground(const Globals& globals, ipc::Client client, SignalTokens& signals, std::string key)
-    : globals_(globals), client_(std::move(client)), signals_(signals), key_(std::move(key)) {}
-
-Result<Operation> Foreground::run(json request, std::span<const int> descriptors) {
-    auto sent = client_.send("operation.run", std::move(request), descriptors);
-    Result<> going = sent ? Result<>() : std::unexpected(sent.error());
-    if (sent) run_request_ = *sent;
-    for (;;) {
-        if (going) going = pump();
-        if (ended_) return std::move(*ended_);
-        if (going) going = send_signals();
-        if (going) {
-            wait_for_something();
-            continue;
-        }
-        if (going.error().code != ErrorCode::unreachable) return std::unexpected(going.error());
-        // The lifeline closes when we leave, and the operation ends by that; no need to wait for a
-        // supervisor.
-        if (signals_.hurry().is_cancelled()) return std::unexpected(going.error());
-        going = reconnect();
-        if (!going) return std::unexpected(going.error());
-    }
-}
+Foreground::Foreground(LastingConnection connection, SignalTokens& signals, std::string key)
+    : connection_(std::move(connection)), signals_(signals), key_(std::move(key)) {}
 
 // Everything that is there is read before the next poll: messages may have come in one piece.
-Result<> Foreground::pump() {
-    while (!ended_) {
-        auto received = client_.receive();
-        if (!received) return std::unexpected(received.error());
-        if (!*received) return {};
-        reconnects_ = 0;
-        if (auto handled = handle(**received); !handled) return handled;
+Result<Operation> Foreground::run(json request, std::span<const int> descriptors) {
+    const auto sent = connection_.send("operation.run", std::move(request), descriptors);
+    if (!sent) return std::unexpected(sent.error());
+    run_request_ = *sent;
+    for (;;) {
+        const auto happened = connection_.next();
+        if (!happened) return std::unexpected(happened.error());
+        if (*happened) {
+            const auto* message = std::get_if<ipc::Message>(&**happened);
+            if (auto handled = message != nullptr ? handle(*message) : ask_again(); !handled)
+                return std::unexpected(handled.error());
+            if (ended_) return std::move(*ended_);
+            continue;
+        }
+        if (auto told = send_signals(); !told) return std::unexpected(told.error());
+        // The lifeline closes when we leave, and the operation ends by that; no need to wait for a
+        // supervisor.
+        if (!connection_.is_up() && signals_.hurry().is_cancelled())
+            return failure(ErrorCode::unreachable, "the connection to the supervisor was lost");
+        wait_for_something();
     }
-    return {};
 }
 
 Result<> Foreground::handle(const ipc::Message& message) {
@@ -103,7 +89,7 @@ Result<> Foreground::take_listed(const json& result) {
     const bool was_known = id_.has_value();
     take(std::move(*operation));
     if (was_known || ended_) return {};
-    const auto sent = client_.send("operation.wait", ipc::encode(wait_for(*id_)));
+    const auto sent = connection_.send("operation.wait", ipc::encode(wait_for(*id_)));
     if (!sent) return std::unexpected(sent.error());
     wait_request_ = *sent;
     return {};
@@ -114,10 +100,11 @@ void Foreground::take(Operation operation) {
     if (is_settled(operation)) ended_ = std::move(operation);
 }
 
-// What the tokens say by now. Before the id is known they only keep it.
+// What the tokens say by now. Before the id is known, or while there is nobody to tell, they only keep it.
 Result<> Foreground::send_signals() {
     signals_.drain();
-    if (!id_) return {};
+    if (signals_.polite().is_cancelled()) connection_.hurry();
+    if (!id_ || !connection_.is_up()) return {};
     if (signals_.polite().is_cancelled() && !polite_sent_) {
         if (auto sent = send_cancel(signals_.polite_signal(), false); !sent) return sent;
         polite_sent_ = true;
@@ -128,7 +115,7 @@ Result<> Foreground::send_signals() {
     }
     for (const int signal_number : signals_.take_passed_on()) {
         const auto sent =
-            client_.send("operation.signal", ipc::encode(ipc::SignalParams{*id_, signal_number}));
+            connection_.send("operation.signal", ipc::encode(ipc::SignalParams{*id_, signal_number}));
         if (!sent) return std::unexpected(sent.error());
     }
     return {};
@@ -141,40 +128,34 @@ Result<> Foreground::send_cancel(int signal_number, bool now) {
     params.request.now = now;
     if (!now) params.request.signal = signal_number;
     params.wait = false;
-    const auto sent = client_.send("operation.cancel", ipc::encode(params));
+    const auto sent = connection_.send("operation.cancel", ipc::encode(params));
     if (!sent) return std::unexpected(sent.error());
     return {};
 }
 
-Result<> Foreground::reconnect() {
-    if (++reconnects_ > kMaxReconnects)
-        return failure(ErrorCode::unreachable, "the supervisor goes away again and again: see its log");
-    auto client = connect_to_supervisor(globals_);
-    if (!client) return std::unexpected(client.error());
-    client_ = std::move(*client);
+Result<> Foreground::ask_again() {
     run_request_ = wait_request_ = find_request_ = 0;
     // It may not have heard of them; saying it twice does no harm.
     polite_sent_ = hurry_sent_ = false;
-    if (globals_.verbose) report_notice(globals_, "the supervisor went away; found it again");
-
-    std::optional<json> search;
-    if (!id_) {
-        ipc::ListParams params;
-        params.all = true;
-        params.key = key_;
-        search = ipc::encode(params);
+    if (id_) {
+        const auto sent = connection_.send("operation.wait", ipc::encode(wait_for(*id_)));
+        if (!sent) return std::unexpected(sent.error());
+        wait_request_ = *sent;
+        return {};
     }
-    const auto sent = search ? client_.send("operation.list", std::move(*search))
-                             : client_.send("operation.wait", ipc::encode(wait_for(*id_)));
-    // Lost again already: the next call says so, and we are back here.
-    if (sent) (search ? find_request_ : wait_request_) = *sent;
+    ipc::ListParams search;
+    search.all = true;
+    search.key = key_;
+    const auto sent = connection_.send("operation.list", ipc::encode(search));
+    if (!sent) return std::unexpected(sent.error());
+    find_request_ = *sent;
     return {};
 }
 
 void Foreground::wait_for_something() const {
-    pollfd watched[] = {{client_.fd(), POLLIN, 0}, {signals_.wake_fd(), POLLIN, 0}};
+    pollfd watched[] = {{connection_.fd(), POLLIN, 0}, {signals_.wake_fd(), POLLIN, 0}};
     // Interrupted or not, everybody is asked what there is.
-    (void)::poll(watched, 2, -1);
+    (void)::poll(watched, 2, connection_.poll_timeout());
 }
 
 }  // namespace cancelable::cli

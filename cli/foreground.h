@@ -5,10 +5,9 @@
 #include <span>
 #include <string>
 
-#include "cli/globals.h"
+#include "cli/lasting_connection.h"
 #include "cli/terminal/signals.h"
 #include "engine/operation.h"
-#include "ipc/client.h"
 
 namespace cancelable::cli {
 
@@ -18,24 +17,22 @@ namespace cancelable::cli {
 // asked again; what cannot be known any more is said.
 class Foreground {
 public:
-    Foreground(const Globals& globals, ipc::Client client, SignalTokens& signals, std::string key);
+    Foreground(LastingConnection connection, SignalTokens& signals, std::string key);
 
     // Sends the request and waits. The operation as it ended, or settled with survivors.
     Result<Operation> run(nlohmann::json request, std::span<const int> descriptors);
 
 private:
-    Result<> pump();
     Result<> handle(const ipc::Message& message);
     Result<> handle_response(const ipc::Response& response);
     Result<> take_listed(const nlohmann::json& result);
     void take(Operation operation);
     Result<> send_signals();
     Result<> send_cancel(int signal_number, bool now);
-    Result<> reconnect();
+    Result<> ask_again();
     void wait_for_something() const;
 
-    const Globals& globals_;
-    ipc::Client client_;
+    LastingConnection connection_;
     SignalTokens& signals_;
     std::string key_;
 
@@ -46,7 +43,6 @@ private:
     std::uint64_t find_request_ = 0;
     bool polite_sent_ = false;
     bool hurry_sent_ = false;
-    int reconnects_ = 0;  // since the last message that came
 };
 
 }  // namespace cancelable::cli

@@ -7,11 +7,10 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
-#include "cli/connect.h"
+#include "cli/lasting_connection.h"
 #include "cli/report.h"
 #include "cli/terminal/screen.h"
 #include "cli/terminal/signals.h"
-#include "ipc/client.h"
 
 namespace cancelable::cli {
 namespace {
@@ -51,39 +50,53 @@ private:
 class Watcher {
 public:
     using Render = std::function<Result<std::string>(const json&)>;
-    Watcher(ipc::Client client, ipc::ListParams params, SignalTokens& signals, const Render& render)
-        : client_(std::move(client)), params_(std::move(params)), signals_(signals), render_(render) {}
+    Watcher(LastingConnection connection, ipc::ListParams params, SignalTokens& signals, const Render& render)
+        : connection_(std::move(connection)),
+          params_(std::move(params)),
+          signals_(signals),
+          render_(render) {}
 
     Result<int> run() {
         const bool on_terminal = is_terminal(STDOUT_FILENO);
         const AlternateScreen screen(on_terminal);
         if (auto asked = ask(); !asked) return std::unexpected(asked.error());
         for (;;) {
-            auto message = client_.receive();
-            if (!message) return std::unexpected(message.error());
-            bool redraw = false;
-            if (*message) {
-                auto* response = std::get_if<ipc::Response>(&**message);
+            const bool was_up = connection_.is_up();
+            auto happened = connection_.next();
+            if (!happened) return std::unexpected(happened.error());
+            // On a screen the list stays as it was, and says so.
+            bool redraw = on_terminal && was_up != connection_.is_up();
+            if (*happened) {
+                auto* message = std::get_if<ipc::Message>(&**happened);
+                if (message == nullptr) {
+                    // Another supervisor counts its changes from elsewhere.
+                    params_.after.reset();
+                    if (auto asked = ask(); !asked) return std::unexpected(asked.error());
+                    continue;
+                }
+                auto* response = std::get_if<ipc::Response>(message);
                 if (response == nullptr || response->request != request_) continue;
                 if (!response->result) return std::unexpected(response->result.error());
                 last_ = std::move(*response->result);
                 params_.after = last_.value("revision", std::uint64_t{0});
                 if (auto asked = ask(); !asked) return std::unexpected(asked.error());
                 redraw = true;
-            } else {
+            } else if (!redraw) {
                 redraw = wait(on_terminal);
             }
             if (signals_.polite().is_cancelled()) return 128 + signals_.polite_signal();
             if (!redraw || last_.is_null()) continue;
-            const auto text = render_(last_);
+            auto text = render_(last_);
             if (!text) return std::unexpected(text.error());
+            if (on_terminal && !connection_.is_up())
+                text->insert(0, "there is no supervisor now; waiting for the next one\n");
             if (const int failed = print(on_terminal ? as_screen(*text) : *text); failed != 0) return failed;
         }
     }
 
 private:
     Result<> ask() {
-        const auto sent = client_.send("operation.list", ipc::encode(params_));
+        const auto sent = connection_.send("operation.list", ipc::encode(params_));
         if (!sent) return std::unexpected(sent.error());
         request_ = *sent;
         return {};
@@ -91,13 +104,14 @@ private:
 
     // True where it is time to draw again although nothing came.
     bool wait(bool on_terminal) {
-        pollfd watched[] = {{client_.fd(), POLLIN, 0}, {signals_.wake_fd(), POLLIN, 0}};
-        const int ready = ::poll(watched, 2, on_terminal ? 1000 : -1);
+        pollfd watched[] = {{connection_.fd(), POLLIN, 0}, {signals_.wake_fd(), POLLIN, 0}};
+        const int until_retry = connection_.poll_timeout();
+        const int ready = ::poll(watched, 2, until_retry < 0 && on_terminal ? 1000 : until_retry);
         signals_.drain();
         return (ready == 0 && on_terminal) || !signals_.take_passed_on().empty();
     }
 
-    ipc::Client client_;
+    LastingConnection connection_;
     ipc::ListParams params_;
     SignalTokens& signals_;
     const Render& render_;
@@ -109,12 +123,13 @@ private:
 
 int watch_list(const Globals& globals, ipc::ListParams params,
                const std::function<Result<std::string>(const json&)>& render) {
-    auto client = connect_to_supervisor(globals);
-    if (!client) return report(client.error());
+    // Who only watches starts no other supervisor in the place of the one that it has watched.
+    auto connection = LastingConnection::open(globals, LastingConnection::WhenLost::await_one);
+    if (!connection) return report(connection.error());
     static constexpr int kPassedOn[] = {SIGWINCH};
     auto signals = SignalTokens::install(kPassedOn);
     if (!signals) return report(signals.error());
-    const auto status = Watcher(std::move(*client), std::move(params), **signals, render).run();
+    const auto status = Watcher(std::move(*connection), std::move(params), **signals, render).run();
     return status ? *status : report(status.error());
 }
 

@@ -57,6 +57,11 @@ void Server::stop_accepting() noexcept {
     listener_.reset();
 }
 
+void Server::notify_all(std::string_view method, const nlohmann::json& params) {
+    for (const auto& [key, connection] : connections_)
+        connection->notify(method, params);
+}
+
 void Server::accept_some() {
     for (int i = 0; i < kAcceptsPerTurn; ++i)
         if (!accept_one()) return;

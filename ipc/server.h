@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <functional>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -34,6 +36,9 @@ public:
 
     // Nobody new is let in; connections that are there go on.
     void stop_accepting() noexcept;
+
+    // To everybody who is connected, as far as they read.
+    void notify_all(std::string_view method, const nlohmann::json& params);
 
     std::size_t connections() const noexcept { return connections_.size(); }
 

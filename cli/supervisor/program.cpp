@@ -8,6 +8,7 @@
 #include <climits>
 #include <cstdlib>
 #include <memory>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
 #include <vector>
@@ -283,6 +284,9 @@ void Program::leave_if_still_idle() {
 
 void Program::leave(std::string_view why) {
     log_.info(fmt::format("supervisor leaves: {}", why));
+    // So that nobody who waits takes it for dead, and starts another at once.
+    for (const auto& server : servers_)
+        server->notify_all("supervisor.leaving", {{"live", supervisor_->registry().live_count()}});
     loop_.stop();
 }
 

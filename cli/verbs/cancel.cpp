@@ -2,7 +2,7 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/connect.h"
+#include "cli/cancel_until_gone.h"
 #include "cli/exit_status.h"
 #include "cli/options.h"
 #include "cli/output.h"
@@ -63,9 +63,7 @@ int verb_cancel(Globals globals, const Words& words) {
             "say which operations to cancel: by id, by name as in 'user_42_*', by a selector, or --all");
         return kExitUsage;
     }
-    auto client = connect_to_supervisor(globals);
-    if (!client) return report(client.error());
-    const auto answer = client->call("operation.cancel", ipc::encode(params));
+    const auto answer = cancel_until_gone(globals, params);
     if (!answer) return report(answer.error());
     return tell(globals, *answer, params, as_json);
 }

@@ -2,9 +2,9 @@
 
 #include <nlohmann/json.hpp>
 
-#include "cli/connect.h"
 #include "cli/exit_status.h"
 #include "cli/follow_log.h"
+#include "cli/lasting_connection.h"
 #include "cli/options.h"
 #include "cli/report.h"
 #include "cli/selector_options.h"
@@ -16,9 +16,9 @@ namespace cancelable::cli {
 namespace {
 
 Result<int> print_log(const Globals& globals, OperationId id, bool follow, std::optional<std::size_t> lines) {
-    auto client = connect_to_supervisor(globals);
-    if (!client) return std::unexpected(client.error());
-    const auto answer = client->call("operation.show", ipc::encode(ipc::ShowParams{id}));
+    auto connection = LastingConnection::open(globals, LastingConnection::WhenLost::start_one);
+    if (!connection) return std::unexpected(connection.error());
+    const auto answer = connection->ask("operation.show", [&] { return ipc::encode(ipc::ShowParams{id}); });
     if (!answer) return std::unexpected(answer.error());
     const auto operation = ipc::decode_operation(*answer);
     if (!operation) return std::unexpected(operation.error());
@@ -35,11 +35,7 @@ Result<int> print_log(const Globals& globals, OperationId id, bool follow, std::
         if (!printed) return std::unexpected(printed.error());
         return printed->value_or(kExitOk);
     }
-    ipc::WaitParams params;
-    params.selector.ids = {id};
-    if (const auto sent = client->send("operation.wait", ipc::encode(params)); !sent)
-        return std::unexpected(sent.error());
-    return log->follow(*client);
+    return log->follow(*connection, id);
 }
 
 }  // namespace

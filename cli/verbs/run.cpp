@@ -11,6 +11,7 @@
 #include "cli/connect.h"
 #include "cli/exit_status.h"
 #include "cli/foreground.h"
+#include "cli/lasting_connection.h"
 #include "cli/options.h"
 #include "cli/render/text.h"
 #include "cli/report.h"
@@ -201,14 +202,14 @@ Result<int> run_detached(const Globals& globals, const Prepared& prepared) {
 }
 
 Result<int> run_foreground(const Globals& globals, const Prepared& prepared, bool preserve_status) {
-    auto client = connect_to_supervisor(globals);
-    if (!client) return std::unexpected(client.error());
+    auto connection = LastingConnection::open(globals, LastingConnection::WhenLost::start_one);
+    if (!connection) return std::unexpected(connection.error());
     // From here on a signal is for the operation. Before, it ends this program, and nothing has been started.
     static constexpr int kPassedOn[] = {SIGUSR1, SIGUSR2, SIGWINCH};
     auto signals = SignalTokens::install(kPassedOn);
     if (!signals) return std::unexpected(signals.error());
     const TerminalModes modes(STDIN_FILENO);
-    Foreground foreground(globals, std::move(*client), **signals, prepared.params.spec.key);
+    Foreground foreground(std::move(*connection), **signals, prepared.params.spec.key);
     const auto operation = foreground.run(ipc::encode(prepared.params), prepared.descriptors);
     if (!operation) return std::unexpected(operation.error());
     if (operation->cancelation) modes.restore();

@@ -12,6 +12,7 @@ constexpr std::array kVerbs{
     Verb{"show", "inspect", "show one operation in full", verb_show},
     Verb{"wait", "", "wait until operations have ended", verb_wait},
     Verb{"logs", "", "print what an operation has written", verb_logs},
+    Verb{"events", "", "print what happens to operations as it happens", verb_events},
     Verb{"stats", "", "numbers about all operations", verb_stats},
     Verb{"current", "", "print the operation that this is part of", verb_current},
     Verb{"supervisor", "", "run, start, stop, restart the supervisor, or ask how it is", verb_supervisor},

@@ -20,6 +20,7 @@ int verb_cancel(Globals globals, const Words& words);
 int verb_show(Globals globals, const Words& words);
 int verb_wait(Globals globals, const Words& words);
 int verb_logs(Globals globals, const Words& words);
+int verb_events(Globals globals, const Words& words);
 int verb_stats(Globals globals, const Words& words);
 int verb_current(Globals globals, const Words& words);
 int verb_supervisor(Globals globals, const Words& words);

@@ -1,35 +1,62 @@
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <chrono>
 #include <nlohmann/json.hpp>
 
-#include "cli/connect.h"
 #include "cli/exit_status.h"
+#include "cli/lasting_connection.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/report.h"
 #include "cli/selector_options.h"
 #include "cli/verbs/verbs.h"
 #include "ipc/requests.h"
+#include "ipc/selector_codec.h"
 
 namespace cancelable::cli {
 namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// Asks again where the supervisor goes away meanwhile: the next one knows the operations as well.
+// The next supervisor knows the operations as well, but which of them are meant is decided only once: what a
+// selector other than ids picks may be others by then.
+Result<> settle_selector(LastingConnection& connection, Selector& selector) {
+    Selector ids_only;
+    ids_only.ids = selector.ids;
+    if (ipc::encode_selector(selector) == ipc::encode_selector(ids_only)) return {};
+    ipc::ListParams params;
+    params.selector = selector;
+    params.all = true;
+    const auto answer = connection.ask("operation.list", [&] { return ipc::encode(params); });
+    if (!answer) return std::unexpected(answer.error());
+    for (const auto& operation : answer->at("operations"))
+        ids_only.ids.push_back(operation.value("id", OperationId{0}));
+    std::ranges::sort(ids_only.ids);
+    const auto repeated = std::ranges::unique(ids_only.ids);
+    ids_only.ids.erase(repeated.begin(), repeated.end());
+    if (answer->at("operations").empty()) return failure(ErrorCode::not_found, "no operation matches");
+    selector = std::move(ids_only);
+    return {};
+}
+
 Result<nlohmann::json> wait_patiently(const Globals& globals, ipc::WaitParams params) {
     const auto started = Clock::now();
     const auto timeout = params.timeout;
-    for (int tries = 0;; ++tries) {
-        auto client = connect_to_supervisor(globals);
-        if (!client) return std::unexpected(client.error());
+    auto connection = LastingConnection::open(globals, LastingConnection::WhenLost::start_one);
+    if (!connection) return std::unexpected(connection.error());
+    if (auto settled = settle_selector(*connection, params.selector); !settled)
+        return std::unexpected(settled.error());
+    if (globals.verbose)
+        report_notice(globals, fmt::format("waiting for {} operation{}", params.selector.ids.size(),
+                                           params.selector.ids.size() == 1 ? "" : "s"));
+    return connection->ask("operation.wait", [&] {
         if (timeout) {
             const auto passed = std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now() - started);
             params.timeout = std::max(*timeout - passed, std::chrono::milliseconds(0));
         }
-        auto answer = client->call("operation.wait", ipc::encode(params));
-        if (answer || answer.error().code != ErrorCode::unreachable || tries == 5) return answer;
-    }
+        return ipc::encode(params);
+    });
 }
 
 }  // namespace

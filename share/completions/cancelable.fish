@@ -1,6 +1,6 @@
 # Completion of cancelable for fish.
 
-set -l verbs run list ls ps cancel stop kill show inspect wait logs stats current supervisor config
+set -l verbs run list ls ps cancel stop kill show inspect wait logs events stats current supervisor config
 
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a run -d "run a command as an operation"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a list -d "list operations"
@@ -8,6 +8,7 @@ complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a cancel 
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a show -d "show one operation in full"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a wait -d "wait until operations have ended"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a logs -d "print what an operation has written"
+complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a events -d "print what happens to operations"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a stats -d "numbers about all operations"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a current -d "the operation that this is part of"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a supervisor -d "the supervisor"
@@ -36,12 +37,16 @@ complete -c cancelable -n $run -l no-log -d "to no log"
 complete -c cancelable -n $run -l on-disconnect -x -a "cancel keep" -d "when this client dies"
 complete -c cancelable -n $run -l preserve-status -d "exit as the command did"
 
-set -l pick "__fish_seen_subcommand_from list ls ps cancel stop kill wait"
+set -l pick "__fish_seen_subcommand_from list ls ps cancel stop kill wait events"
 complete -c cancelable -n $pick -l name -x -d "with such a name"
 complete -c cancelable -n $pick -l tag -x -d "with this tag"
 complete -c cancelable -n $pick -l status -x -a "pending running paused cancelling completed failed cancelled timeout lost"
 complete -c cancelable -n $pick -l older-than -x -d "accepted longer ago than this"
 complete -c cancelable -n $pick -l newer-than -x -d "accepted since then"
+complete -c cancelable -n "__fish_seen_subcommand_from events" -l kind -x -a "accepted adopted status cancel signal survivors ended"
+complete -c cancelable -n "__fish_seen_subcommand_from events" -s n -l replay -x -d "begin with the last N"
+complete -c cancelable -n "__fish_seen_subcommand_from events" -l after -x -d "go on behind this number"
+complete -c cancelable -n "__fish_seen_subcommand_from events" -l no-follow -d "only what is remembered"
 complete -c cancelable -n $pick -l all -d "all of them"
 complete -c cancelable -n "__fish_seen_subcommand_from cancel stop kill wait" -f -a "(cancelable list --ids 2>/dev/null)"
 complete -c cancelable -n "__fish_seen_subcommand_from show inspect logs" -f -a "(cancelable list --all --ids 2>/dev/null)"

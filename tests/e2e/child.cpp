@@ -198,4 +198,9 @@ const std::string& Child::wait_for_output(std::string_view text) {
     return out_text_;
 }
 
+const std::string& Child::wait_for_error(std::string_view text) {
+    pump([&] { return !err_ || err_text_.find(text) != std::string::npos; }, true);
+    return err_text_;
+}
+
 }  // namespace cancelable::e2e

@@ -63,6 +63,9 @@ public:
     // Until its stdout so far contains the text, or has ended; returns all of it so far.
     const std::string& wait_for_output(std::string_view text);
 
+    // The same for its stderr.
+    const std::string& wait_for_error(std::string_view text);
+
     // The reading end of its stdout, for tests that read or close it themselves.
     UniqueFd take_out() { return std::move(out_); }
 
