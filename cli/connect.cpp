@@ -22,6 +22,9 @@ using Clock = std::chrono::steady_clock;
 // How long to go on trying while another supervisor comes up or goes.
 constexpr std::chrono::seconds kPatience{5};
 
+// How many supervisors may end before they are ready, before that is taken for a fault of theirs.
+constexpr int kMaxDeaths = 5;
+
 std::unexpected<Error> unreachable(std::string sentence) {
     return failure(ErrorCode::unreachable, std::move(sentence));
 }
@@ -56,6 +59,7 @@ Result<ipc::Client> connect_to_supervisor(const Globals& globals, WhenAbsent whe
 
     const bool may_start = surrounding_operation(*socket) == 0 && !runs_for_supervisor(*socket);
     const auto deadline = Clock::now() + kPatience;
+    int deaths = 0;
     std::chrono::milliseconds pause{2};
     for (;;) {
         auto client = ipc::Client::connect(*socket);
@@ -68,6 +72,8 @@ Result<ipc::Client> connect_to_supervisor(const Globals& globals, WhenAbsent whe
             if (!started) return unreachable(started.error().sentence());
             if (globals.verbose && *started == Started::ready) report_notice(globals, "started a supervisor");
             if (*started == Started::ready) continue;
+            // Whoever killed it may not kill the next one as well.
+            if (*started == Started::died && ++deaths == kMaxDeaths) return unreachable(kDiedEarly);
         }
         std::this_thread::sleep_for(pause);
         pause = std::min(pause * 2, std::chrono::milliseconds(100));

@@ -88,8 +88,7 @@ Result<Started> start_supervisor(const SupervisorCommand& command) {
     if (answer == "ok\n") return Started::ready;
     if (answer == "busy\n") return Started::busy;
     if (answer.ends_with('\n')) answer.pop_back();
-    if (answer.empty())
-        answer = "the supervisor ended before it was ready: run \"cancelable supervisor run\" to see why";
+    if (answer.empty()) return Started::died;
     return failure(ErrorCode::unreachable, answer);
 }
 

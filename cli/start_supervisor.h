@@ -10,7 +10,12 @@ namespace cancelable::cli {
 enum class Started : std::uint8_t {
     ready,  // it listens
     busy,   // another one holds the lock: it listens, or will in a moment, or is about to leave
+    died,   // it ended before it was ready, without a word
 };
+
+// The sentence for that.
+inline constexpr const char* kDiedEarly =
+    "the supervisor ended before it was ready: run \"cancelable supervisor run\" to see why";
 
 struct SupervisorCommand {
     std::string socket;     // absolute

@@ -58,6 +58,7 @@ Result<> start_and_wait(const Globals& globals) {
         const auto started = start_supervisor({*socket, globals.named_config(), false});
         if (!started) return std::unexpected(started.error());
         if (*started == Started::ready) return {};
+        if (*started == Started::died) return failure(ErrorCode::unreachable, kDiedEarly);
         // The one that holds the lock is up already, or is about to leave.
         if (auto client = connect_to_supervisor(globals, WhenAbsent::fail)) return {};
         if (Clock::now() > deadline)
