@@ -22,39 +22,29 @@ using Clock = std::chrono::steady_clock;
 class Canceller {
 public:
     Canceller(LastingConnection& connection, ipc::CancelParams params)
-        : connection_(connection), params_(std::move(params)), waits_(std::exchange(params_.wait, false)) {}
+        : connection_(connection), params_(std::move(params)), original_(params_.selector) {}
 
     Result<json> run() {
-        auto picked = pick();
-        if (!picked || !waits_) return picked;
-        Selector ids;
-        for (const json& operation : picked->at("operations"))
-            ids.ids.push_back(operation.value("id", OperationId{0}));
-        params_.selector = ids;
-        bool again = false;
-        return connection_.ask("operation.wait", [&] {
-            // A request may have died with its supervisor on the way to the shim. Saying it twice does no
-            // harm; should this one be lost as well, the wait is, too.
-            if (std::exchange(again, true)) (void)connection_.send("operation.cancel", ipc::encode(params_));
-            ipc::WaitParams wait;
-            wait.selector = ids;
-            return ipc::encode(wait);
+        const bool waits = params_.wait;
+        auto answer = connection_.ask("operation.cancel", [&] {
+            // One request does it all, but the one that took it may die before everything is gone. The next
+            // is asked for no more than is left of what was meant then.
+            if (asked_++ > 0) {
+                params_.selector = narrowed(original_, Clock::now() - started_);
+                params_.wait = false;
+            }
+            return ipc::encode(params_);
         });
+        if (asked_ == 1 || params_.dry_run) return answer;
+        auto picked = add_those_of_before(std::move(answer));
+        return picked && waits ? wait_for(*picked) : picked;
     }
 
 private:
-    // Those that are being ended.
-    Result<json> pick() {
-        const auto started = Clock::now();
-        const Selector original = params_.selector;
-        int asked = 0;
-        auto answer = connection_.ask("operation.cancel", [&] {
-            if (asked++ > 0) params_.selector = narrowed(original, Clock::now() - started);
-            return ipc::encode(params_);
-        });
-        if (asked == 1 || params_.dry_run) return answer;
+    // The supervisor that did not answer may have heard the request all the same, and some may be gone by
+    // now.
+    Result<json> add_those_of_before(Result<json> answer) {
         if (!answer && answer.error().code != ErrorCode::not_found) return answer;
-        // The supervisor that did not answer may have heard it all the same, and some may be gone by now.
         auto ours = cancelled_by_us(params_.selector);
         if (!ours) return std::unexpected(ours.error());
         if (answer)
@@ -65,6 +55,20 @@ private:
         for (auto& [id, operation] : *ours)
             operations.push_back(std::move(operation));
         return json{{"operations", std::move(operations)}};
+    }
+
+    Result<json> wait_for(const json& picked) {
+        ipc::WaitParams wait;
+        for (const json& operation : picked.at("operations"))
+            wait.selector.ids.push_back(operation.value("id", OperationId{0}));
+        params_.selector = wait.selector;
+        bool again = false;
+        return connection_.ask("operation.wait", [&] {
+            // A request may have died with its supervisor on the way to the shim. Saying it twice does no
+            // harm; should this one be lost as well, the wait is, too.
+            if (std::exchange(again, true)) (void)connection_.send("operation.cancel", ipc::encode(params_));
+            return ipc::encode(wait);
+        });
     }
 
     // What it picked so long ago.
@@ -96,7 +100,9 @@ private:
 
     LastingConnection& connection_;
     ipc::CancelParams params_;
-    bool waits_;
+    const Selector original_;
+    const Clock::time_point started_ = Clock::now();
+    int asked_ = 0;
     const std::string began_ = ipc::format_timestamp(wall_now());
 };
 
