@@ -44,7 +44,7 @@ public:
         std::size_t buffer_size = 1000;
         std::size_t max_workers = 4;
         WhenFull when_full = WhenFull::fail();
-        std::function<void(const std::string&)> log;  // what a call threw; on the loop's thread
+        std::function<void(const std::string&)> log{};  // what a call threw; on the loop's thread
     };
 
     LoopBridge(Loop& loop, const Options& options);

@@ -288,6 +288,50 @@ TEST_CASE("blocking work comes back into the loop, or is given up at once when i
     go.count_down();
 }
 
+TEST_CASE("a cancelation goes before the results of blocking work that wait already") {
+    Loop loop;
+    LoopBridge bridge(loop, {.max_workers = 1});
+    CancelationToken token;
+    std::string order;
+    const auto watch = bridge.on_cancel(token, [&] { order += "cancelled "; });
+    for (int i = 0; i < 2; ++i)
+        bridge.run_in_thread([] {}, CancelationToken(),
+                             [&](Outcome<void>) {
+                                 order += "done ";
+                                 token.cancel(CancelationReason::manual);
+                             });
+    CHECK(bridge.run_in_thread([] {}).get());  // by the same worker, so both have been handed back
+    loop.run_once(true);
+    CHECK(order == "done cancelled done ");
+}
+
+TEST_CASE("many producers at once are refused nothing as long as there is room") {
+    constexpr int kProducers = 4, kCalls = 5000;
+    Loop loop;
+    LoopBridge bridge(loop, room_for(kProducers * kCalls, WhenFull::fail()));
+    std::atomic<int> refused = 0;
+    {
+        std::vector<std::jthread> producers;
+        for (int producer = 0; producer < kProducers; ++producer)
+            producers.emplace_back([&] {
+                for (int i = 0; i < kCalls; ++i)
+                    refused += bridge.call_soon_threadsafe([] {}).has_value() ? 0 : 1;
+            });
+    }
+    CHECK(refused == 0);
+    CHECK(bridge.call_soon_threadsafe([] {}).error().code == ErrorCode::limit);
+}
+
+TEST_CASE("a delivered signal leaves its loop at rest") {
+    Loop loop;
+    CancelationToken token;
+    const auto delivery = SignalDelivery::make(loop, token);
+    REQUIRE(delivery);
+    token.cancel_from_signal(SIGTERM);
+    loop.run();  // returns, since nothing is left to wait for
+    CHECK(token.is_cancelled());
+}
+
 TEST_CASE("a cancelation in a signal handler reaches callbacks through the loop") {
     Loop loop;
     CancelationToken token, child;

@@ -6,9 +6,12 @@
 
 #include <csignal>
 #include <latch>
+#include <memory>
 #include <stdexcept>
 #include <thread>
 #include <vector>
+
+#include "tests/unit/thread_state.h"
 
 namespace cancelable {
 namespace {
@@ -118,14 +121,26 @@ TEST_CASE("a callback may destroy its own registration, and another's") {
     CHECK(calls == 1);
 }
 
+TEST_CASE("what a callback holds is free once it has run, though its registration lives on") {
+    CancelationToken token;
+    auto held = std::make_shared<int>(0);
+    const std::weak_ptr<int> watched = held;
+    const auto registration = token.on_cancel([held] {});
+    held.reset();
+    CHECK_FALSE(watched.expired());
+    token.cancel(CancelationReason::manual);
+    CHECK(watched.expired());
+}
+
 TEST_CASE("unregistering waits for the callback that another thread is running") {
     CancelationToken token;
     std::latch started(1), unregistering(1);
     std::atomic<bool> finished = false;
+    const pid_t me = ::gettid();
     std::optional<CancelationToken::Registration> registration(token.on_cancel([&] {
         started.count_down();
         unregistering.wait();
-        std::this_thread::yield();
+        testing::wait_until_asleep(me);
         finished = true;
     }));
     std::thread canceller([&] { token.cancel(CancelationReason::manual); });
@@ -134,6 +149,38 @@ TEST_CASE("unregistering waits for the callback that another thread is running")
     registration.reset();
     CHECK(finished);
     canceller.join();
+}
+
+std::atomic<int> signals_taken = 0;
+
+TEST_CASE("a wait goes on after a signal that did not cancel its token") {
+    struct sigaction action{};
+    struct sigaction before{};
+    action.sa_handler = [](int) { ++signals_taken; };  // without SA_RESTART
+    REQUIRE(::sigaction(SIGUSR2, &action, &before) == 0);
+    for (const bool for_ever : {true, false}) {
+        CAPTURE(for_ever);
+        CancelationToken token;
+        bool cancelled = false;
+        std::atomic<pid_t> tid = 0;
+        std::thread waiter([&] {
+            tid = ::gettid();
+            if (for_ever) token.wait();
+            cancelled = for_ever ? token.is_cancelled() : token.wait_for(1h);
+        });
+        while (tid == 0)
+            std::this_thread::yield();
+        testing::wait_until_asleep(tid);
+        const int taken_before = signals_taken;
+        ::pthread_kill(waiter.native_handle(), SIGUSR2);
+        while (signals_taken == taken_before)
+            std::this_thread::yield();
+        testing::wait_until_asleep(tid);
+        token.cancel(CancelationReason::manual);
+        waiter.join();
+        CHECK(cancelled);
+    }
+    ::sigaction(SIGUSR2, &before, nullptr);
 }
 
 TEST_CASE("callbacks may cancel the token again, register on it and ask it") {
@@ -173,6 +220,22 @@ TEST_CASE("waiting threads wake on a cancelation, and at their deadline without 
     for (auto& waiter : waiters)
         waiter.join();
     CHECK(token.wait_for(0s));
+}
+
+TEST_CASE("a wait for longer than the clock can tell is one without a deadline") {
+    CancelationToken token;
+    std::latch waiting(1);
+    bool cancelled = false;
+    std::thread waiter([&] {
+        waiting.count_down();
+        cancelled = token.wait_for(std::chrono::nanoseconds::max());
+    });
+    waiting.wait();
+    std::this_thread::yield();
+    token.cancel(CancelationReason::manual);
+    waiter.join();
+    CHECK(cancelled);
+    CHECK_FALSE(CancelationToken().wait_for(std::chrono::nanoseconds::min()));
 }
 
 TEST_CASE("from a signal: latched at once, callbacks and children at the next deliver") {

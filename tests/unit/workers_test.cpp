@@ -125,8 +125,12 @@ TEST_CASE("stopping settles what is queued and joins what runs") {
     });
     auto queued = pool->run_in_thread([] { return 1; });
     started.wait();
-    pool.reset();
+    CHECK(pool->queued() == 1);
+    pool->stop();
     CHECK(ended);
+    CHECK(pool->queued() == 0);
+    CHECK(pool->workers() == 0);
+    pool.reset();
     CHECK(std::move(running).get().error().cancelled == CancelationReason::shutdown);
     CHECK(std::move(queued).get().error().cancelled == CancelationReason::shutdown);
 }
