@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/unit/thread_state.h"
+
 namespace cancelable {
 namespace {
 
@@ -103,6 +105,28 @@ TEST_CASE("blocked callers go on as soon as there is room") {
     for (auto& caller : callers)
         caller.join();
     CHECK(ran == 4);
+}
+
+TEST_CASE("a caller who was blocked wakes a loop that has gone to sleep meanwhile") {
+    for (int round = 0; round < 20; ++round) {
+        Loop loop;
+        LoopBridge bridge(loop, room_for(1, WhenFull::block_for(1h)));
+        int ran = 0;
+        std::atomic<pid_t> tid = 0;
+        CHECK(bridge.call_soon_threadsafe([&] { ++ran; }));
+        std::thread blocked([&] {
+            tid = ::gettid();
+            CHECK(bridge.call_soon_threadsafe([&] { ++ran; }));
+        });
+        while (tid == 0)
+            std::this_thread::yield();
+        testing::wait_until_asleep(tid);
+        for (int i = 0; i < 3; ++i)
+            loop.run_once(false);
+        while (ran < 2)
+            loop.run_once(true);
+        blocked.join();
+    }
 }
 
 TEST_CASE("blocking on the loop's own thread fails at once instead of for ever") {

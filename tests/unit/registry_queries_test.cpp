@@ -1,6 +1,7 @@
 // What the registry answers by age and predicate, and what it forgets.
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>

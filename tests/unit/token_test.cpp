@@ -1,6 +1,7 @@
 #include "engine/token.h"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
 
@@ -271,6 +272,28 @@ TEST_CASE("the wake descriptor is readable too where the cancelation came first,
     CHECK(readable(fd));
 }
 
+TEST_CASE("a token has one wake descriptor, whoever asks first, and closes it in the end") {
+    for (int round = 0; round < 100; ++round) {
+        int first = -1, second = -1;
+        {
+            const CancelationToken token;
+            std::latch go(2);
+            std::thread other([&] {
+                go.arrive_and_wait();
+                first = token.wake_fd().value_or(-1);
+            });
+            go.arrive_and_wait();
+            second = token.wake_fd().value_or(-1);
+            other.join();
+            CHECK(token.wake_fd() == first);
+            CHECK(readable(first) == false);
+        }
+        REQUIRE(first >= 0);
+        REQUIRE(first == second);
+        REQUIRE(::fcntl(first, F_GETFD) == -1);
+    }
+}
+
 TEST_CASE("a cancelation runs down a tree of links, each with its reason") {
     CancelationToken root, kept, plain, leaf;
     kept.link(root, true);
@@ -296,6 +319,19 @@ TEST_CASE(
     second.link(parent);
     CHECK(second.is_cancelled());
     CHECK(first.reason() == CancelationReason::manual);
+}
+
+TEST_CASE("a child that keeps no reason of its parent's has no signal of it either") {
+    CancelationToken parent, child, faithful;
+    child.link(parent);
+    faithful.link(parent, true);
+    parent.cancel_from_signal(SIGINT);
+    parent.deliver();
+    CHECK(child.reason() == CancelationReason::parent);
+    CHECK(child.signal_number() == 0);
+    CHECK(child.message() == "SIGINT");
+    CHECK(faithful.reason() == CancelationReason::signal);
+    CHECK(faithful.signal_number() == SIGINT);
 }
 
 TEST_CASE("links keep nothing alive, in neither direction") {

@@ -12,6 +12,8 @@
 #include <thread>
 #include <vector>
 
+#include "tests/unit/thread_state.h"
+
 namespace cancelable {
 namespace {
 
@@ -135,6 +137,21 @@ TEST_CASE("stopping settles what is queued and joins what runs") {
     CHECK(std::move(queued).get().error().cancelled == CancelationReason::shutdown);
 }
 
+TEST_CASE("what a function holds is free before whoever waits for it goes on") {
+    WorkerPool pool(1);
+    auto held = std::make_shared<int>(0);
+    const std::weak_ptr<int> watched = held;
+    std::latch go(1), settled(1);
+    bool free = false;
+    pool.run_in_thread([held = std::move(held), &go] { go.wait(); }).then([&](const Outcome<void>&) {
+        free = watched.expired();
+        settled.count_down();
+    });
+    go.count_down();
+    settled.wait();
+    CHECK(free);
+}
+
 TEST_CASE("a stopped pool settles new tasks from the start") {
     WorkerPool pool(1);
     pool.stop();
@@ -145,9 +162,12 @@ TEST_CASE("a stopped pool settles new tasks from the start") {
 TEST_CASE("there are never more workers than allowed, and no more than needed") {
     WorkerPool pool(3);
     CHECK(pool.workers() == 0);
-    for (int i = 0; i < 5; ++i)
-        CHECK(pool.run_in_thread([] {}).get());
-    CHECK(pool.workers() <= 3);
+    for (int i = 0; i < 5; ++i) {
+        const auto worker = pool.run_in_thread([] { return ::gettid(); }).get();
+        REQUIRE(worker);
+        testing::wait_until_asleep(*worker);  // it is idle, so the next one needs no other
+    }
+    CHECK(pool.workers() == 1);
     std::latch all(3);
     std::vector<Task<void>> tasks;
     for (int i = 0; i < 3; ++i)
