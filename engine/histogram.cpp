@@ -11,10 +11,14 @@ namespace {
 constexpr unsigned kFine = 7;
 constexpr std::uint64_t kLargest = (std::uint64_t{1} << 44) - 1;
 
-std::size_t bucket_of(std::uint64_t value) noexcept {
+std::size_t bucket_with(std::uint64_t value) noexcept {
     if (value < (1U << kFine)) return value;
     const unsigned shift = static_cast<unsigned>(std::bit_width(value)) - kFine - 1;
     return (std::size_t{shift} << kFine) + (value >> shift);
+}
+
+std::uint64_t value_of(std::chrono::microseconds duration) noexcept {
+    return std::min(static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)), kLargest);
 }
 
 std::uint64_t middle_of(std::size_t bucket) noexcept {
@@ -26,12 +30,25 @@ std::uint64_t middle_of(std::size_t bucket) noexcept {
 
 }  // namespace
 
-Histogram::Histogram() : buckets_(bucket_of(kLargest) + 1) {}
+Histogram::Histogram() : buckets_(bucket_with(kLargest) + 1) {}
+
+std::size_t Histogram::bucket_of(std::chrono::microseconds duration) noexcept {
+    return bucket_with(value_of(duration));
+}
+
+void Histogram::add_to_bucket(std::size_t bucket, std::uint64_t number) noexcept {
+    if (bucket >= buckets_.size() || number == 0) return;
+    const std::uint64_t value = middle_of(bucket);
+    buckets_[bucket] += number;
+    count_ += number;
+    sum_ += static_cast<double>(value) * static_cast<double>(number);
+    least_ = std::min(least_, value);
+    most_ = std::max(most_, value);
+}
 
 void Histogram::add(std::chrono::microseconds duration) noexcept {
-    const auto value =
-        std::min(static_cast<std::uint64_t>(std::max<std::int64_t>(duration.count(), 0)), kLargest);
-    ++buckets_[bucket_of(value)];
+    const std::uint64_t value = value_of(duration);
+    ++buckets_[bucket_with(value)];
     ++count_;
     sum_ += static_cast<double>(value);
     least_ = std::min(least_, value);

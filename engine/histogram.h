@@ -23,6 +23,12 @@ public:
 
     void add(std::chrono::microseconds duration) noexcept;
 
+    // For counts that are kept elsewhere. The numbers of the buckets are for ever the same.
+    static std::size_t bucket_of(std::chrono::microseconds duration) noexcept;
+
+    // As many durations of that bucket's middle. A bucket that is none is passed over.
+    void add_to_bucket(std::size_t bucket, std::uint64_t number) noexcept;
+
     std::uint64_t count() const noexcept { return count_; }
     double mean_seconds() const noexcept;
 
@@ -32,7 +38,7 @@ public:
     Percentiles percentiles() const noexcept;
 
 private:
-    std::vector<std::uint32_t> buckets_;
+    std::vector<std::uint64_t> buckets_;
     std::uint64_t count_ = 0;
     double sum_ = 0;  // microseconds; the square of none, so a double loses nothing that matters
     std::uint64_t least_ = UINT64_MAX;

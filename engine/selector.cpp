@@ -20,7 +20,7 @@ bool glob_matches(const std::string& pattern, const std::string& text) noexcept 
 
 bool Selector::empty() const noexcept {
     return ids.empty() && globs.empty() && !all && !name && tags.empty() && statuses.empty() && !older_than &&
-           !newer_than && !parent;
+           !newer_than && !parent && !since && !until;
 }
 
 bool Selector::matches(const Operation& operation, WallTime now) const noexcept {
@@ -36,6 +36,7 @@ bool Selector::matches(const Operation& operation, WallTime now) const noexcept 
     const auto age = now - spec.created_at;
     if (older_than && age < *older_than) return false;
     if (newer_than && age > *newer_than) return false;
+    if ((since && spec.created_at < *since) || (until && spec.created_at > *until)) return false;
     if (!std::ranges::all_of(tags, [&](auto& tag) { return has_tag(spec.tags, tag); })) return false;
     return !name || glob_matches(*name, spec.name);
 }

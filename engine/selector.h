@@ -25,6 +25,8 @@ struct Selector {
     std::optional<std::chrono::milliseconds> older_than{};  // age since it was accepted
     std::optional<std::chrono::milliseconds> newer_than{};
     std::optional<OperationId> parent{};
+    std::optional<WallTime> since{};  // accepted then or later
+    std::optional<WallTime> until{};  // accepted then or before
 
     // True where nothing at all was said.
     bool empty() const noexcept;

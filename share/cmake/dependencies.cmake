@@ -3,5 +3,6 @@
 set(cancelable_dependencies
   Threads
   Libuv
+  Sqlite
   nlohmann_json
 )

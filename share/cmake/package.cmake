@@ -22,6 +22,7 @@ install(FILES ${PROJECT_BINARY_DIR}/generated/cancelable-config.cmake
               ${PROJECT_BINARY_DIR}/generated/cancelable-config-version.cmake
               share/cmake/dependencies.cmake
               share/cmake/FindLibuv.cmake
+              share/cmake/FindSqlite.cmake
         DESTINATION ${package_dir})
 
 install(CODE "set(CANCELABLE_SOURCE \"${PROJECT_SOURCE_DIR}\")

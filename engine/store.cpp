@@ -1,0 +1,115 @@
+#include "engine/store.h"
+
+#include <utility>
+
+#include "engine/store/readers.h"
+#include "engine/store/row.h"
+#include "engine/store/writer.h"
+
+namespace cancelable {
+namespace {
+
+std::span<const char* const> steps_of(const Store::Settings& settings) {
+    return settings.schema.empty() ? schema_steps() : settings.schema;
+}
+
+// Before anything was written there is nothing to be found, and nothing wrong with that.
+template <class T>
+Result<T> or_empty(Result<T> result) {
+    if (!result && result.error().code == ErrorCode::not_found) return T{};
+    return result;
+}
+
+}  // namespace
+
+Store::Store(Loop& loop, Settings settings) {
+    const auto steps = steps_of(settings);
+    const HistoryFile file(settings.directory, steps);
+    writer_ = std::make_unique<Writer>(loop, std::move(settings), file);
+    readers_ = std::make_unique<Readers>(file, steps, *writer_);
+}
+
+Store::~Store() {
+    // The last connection to go tidies up, and the writer's is the one that may.
+    readers_.reset();
+}
+
+void Store::put(const Snapshot& operation, Urgency urgency, Told told) {
+    writer_->put(operation, urgency, std::move(told));
+}
+
+void Store::recover(std::function<void(Unended)> done) {
+    Writer* const writer = writer_.get();
+    const auto step = [writer, done](Database& database) -> Result<bool> {
+        auto unended = read_unended(database, writer->owner(), boot_id());
+        if (!unended) return std::unexpected(unended.error());
+        writer->call_back(
+            [done, unended = std::make_shared<Unended>(std::move(*unended))] { done(std::move(*unended)); });
+        return false;
+    };
+    writer_->add({step, [](const Error&) { return true; }});
+}
+
+void Store::prune(PruneRequest request, std::function<void(Result<PruneResult>)> done) {
+    Writer* const writer = writer_.get();
+    if (writer->condition().state == Condition::State::off) {
+        writer->call_back([done = std::move(done), trouble = writer->condition().trouble] {
+            done(failure(ErrorCode::refused, trouble));
+        });
+        return;
+    }
+    auto pruning = std::make_shared<Pruning>(std::move(request), writer->settings().directory);
+    const auto step = [writer, pruning, done](Database& database) -> Result<bool> {
+        auto gone = pruning->step(database);
+        if (!gone) return std::unexpected(gone.error());
+        if (gone->empty()) {
+            writer->call_back([done, result = pruning->result()] { done(result); });
+            return false;
+        }
+        if (writer->settings().forgotten)
+            writer->call_back([writer, gone = std::move(*gone)] { writer->settings().forgotten(gone); });
+        return true;
+    };
+    const auto failed = [writer, done](const Error& error) {
+        writer->call_back([done, error] { done(std::unexpected(error)); });
+        return false;
+    };
+    writer_->add({step, failed});
+}
+
+bool Store::flush(std::chrono::steady_clock::time_point deadline) {
+    return writer_->flush(deadline);
+}
+
+Store::Condition Store::condition() const {
+    return writer_->condition();
+}
+
+Result<std::vector<Snapshot>> Store::list(const HistoryQuery& query, const CancelationToken& token) {
+    return or_empty(readers_->read<std::vector<Snapshot>>(
+        token, [&](Database& database) { return read_ended(database, query); }));
+}
+
+Result<Snapshot> Store::find(OperationId id) {
+    return or_empty(
+        readers_->read<Snapshot>({}, [&](Database& database) { return read_ended(database, id); }));
+}
+
+Result<PruneResult> Store::count_prunable(const PruneRequest& request, const CancelationToken& token) {
+    return or_empty(readers_->read<PruneResult>(
+        token, [&](Database& database) { return cancelable::count_prunable(database, request); }));
+}
+
+Result<Statistics> Store::statistics(const std::vector<Snapshot>& more, const CancelationToken& token) {
+    return readers_->read<Statistics>(token, [&](Database& database) -> Result<Statistics> {
+        std::vector<Snapshot> missing;
+        for (const Snapshot& operation : more) {
+            const auto known = read_ended(database, operation->id());
+            if (!known) return std::unexpected(known.error());
+            if (!*known) missing.push_back(operation);
+        }
+        return read_statistics(database, missing);
+    });
+}
+
+}  // namespace cancelable

@@ -1,0 +1,20 @@
+# Finds SQLite as the target Sqlite::Sqlite. With Sqlite_STATIC it is the archive, which CMake's own module does not take.
+find_path(Sqlite_INCLUDE_DIR NAMES sqlite3.h)
+if(Sqlite_STATIC)
+  find_library(Sqlite_ARCHIVE NAMES libsqlite3.a)
+  set(Sqlite_FILE Sqlite_ARCHIVE)
+else()
+  find_library(Sqlite_LIBRARY NAMES sqlite3)
+  set(Sqlite_FILE Sqlite_LIBRARY)
+endif()
+mark_as_advanced(Sqlite_INCLUDE_DIR Sqlite_ARCHIVE Sqlite_LIBRARY)
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Sqlite REQUIRED_VARS ${Sqlite_FILE} Sqlite_INCLUDE_DIR)
+
+if(Sqlite_FOUND AND NOT TARGET Sqlite::Sqlite)
+  find_package(Threads REQUIRED)
+  add_library(Sqlite::Sqlite INTERFACE IMPORTED)
+  target_include_directories(Sqlite::Sqlite INTERFACE ${Sqlite_INCLUDE_DIR})
+  target_link_libraries(Sqlite::Sqlite INTERFACE ${${Sqlite_FILE}} Threads::Threads ${CMAKE_DL_LIBS} m)
+endif()
