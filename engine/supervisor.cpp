@@ -21,6 +21,8 @@
 #include "engine/outcome.h"
 #include "engine/shim_link.h"
 #include "engine/side_command.h"
+#include "engine/sources/expression.h"
+#include "engine/sources/operation_sources.h"
 #include "engine/strays.h"
 
 namespace cancelable {
@@ -114,6 +116,7 @@ private:
     EventRecorder recorder_{events_};
     Strays strays_;
     SideCommands side_commands_;
+    OperationSources sources_;
     LoopBridge bridge_;
 };
 
@@ -129,6 +132,7 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       launcher_(std::move(launcher)),
       strays_(loop, [this](pid_t pid) { return shims_.contains(pid) || side_commands_.owns(pid); }),
       side_commands_(loop, launcher_, strays_, settings_.socket_path),
+      sources_(loop, registry_, side_commands_, settings_.warn),
       bridge_(loop, {.log = settings_.warn}) {}
 
 // Shims that have been released are about to end, and are ours to reap: a machine's init may be none that
@@ -179,6 +183,8 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
     if (spec.parent != 0 && !registry_.get_operation(spec.parent))
         return failure(ErrorCode::not_found,
                        "there is no operation " + std::to_string(spec.parent) + " to be its parent");
+    if (const auto settled = settle_sources(spec, request.want_log); !settled)
+        return std::unexpected(settled.error());
     auto id = ids_.next();
     if (!id) return std::unexpected(id.error());
     spec.id = *id;
@@ -201,6 +207,7 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
     }
     // Nothing is read from the shim before we are back in the loop, so the record is there in time.
     shims_.insert(shim->process.pid);
+    sources_.add(spec, request.launch.environment, shim->process.pid);
     ancestry_.add(*id, shim->process.pid);
     take_in(spec, std::make_unique<ShimLink>(loop_, std::move(*shim), callbacks_for(*id)));
     return registry_.get_operation(*id);
@@ -215,6 +222,7 @@ bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation
         return false;
     }
     recorder_.changed({before, *after}, report);
+    sources_.follow(**after);
     if (listener_) listener_({before, *after});
     if (!is_settled(**after)) return true;
     // Each is taken out before it is called: it may ask for more, or forget others.
@@ -315,6 +323,7 @@ Result<> Supervisor::Impl::signal(OperationId id, int number, const Requester& b
         return failure(ErrorCode::not_found, "no live operation has the id " + std::to_string(id));
     if (entry->second.link) entry->second.link->send({.kind = ShimCommandKind::signal, .signal = number});
     recorder_.signalled(registry_.get_operation(id), number, by);
+    sources_.signalled(id, number);
     return {};
 }
 
@@ -330,6 +339,7 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
         adopting_.erase(adopting);
         ancestry_.add(id, report.shim_pid, report.shim_start_time);
         recorder_.begin_adoption(id);
+        sources_.add(decoded->spec, decoded->launch.environment, report.shim_pid);
         take_in(decoded->spec, std::move(link));
     }
     const auto entry = live_.find(id);
@@ -340,6 +350,7 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
         change(id, [&](Operation& record) { record.status = Status::running; });
     change(id, [&](Operation& record) { apply_report(record, report); }, &report);
     recorder_.end_adoption(registry_.get_operation(id), report.signals);
+    if (report.disconnected) sources_.disconnected(id);
     if (report.cancelation && !before->cancelation) {
         // The shim itself has cancelled: its timer, its lifeline, or a signal that it got.
         entry->second.cancel_sent = true;

@@ -91,6 +91,8 @@ OperationSpec decode_spec_fields(const json& object) {
     spec.timeout =
         from_seconds<std::chrono::milliseconds>(get_optional<double>(object, "timeout").value_or(0));
     spec.grace = from_seconds<std::chrono::milliseconds>(get_optional<double>(object, "grace").value_or(0));
+    spec.cancel_on =
+        get_optional<std::vector<std::string>>(object, "cancel_on").value_or(std::vector<std::string>());
     spec.log = get_optional<std::string>(object, "log").value_or("");
     return spec;
 }

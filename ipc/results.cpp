@@ -90,6 +90,9 @@ json encode_operation(const Operation& operation, WallTime now) {
     encoded["exit"] = operation.exit ? encode_exit(*operation.exit) : json();
     encoded["timeout"] = spec.timeout.count() == 0 ? json() : json(seconds(spec.timeout));
     encoded["grace"] = seconds(spec.grace);
+    json& sources = encoded["cancel_on"] = json::array();
+    for (const std::string& source : spec.cancel_on)
+        sources.push_back(to_utf8(source));
     encoded["cancel"] = operation.cancelation ? encode_cancelation(*operation.cancelation) : json();
     encoded["usage"] = operation.usage ? encode_usage(*operation.usage) : json();
     encoded["log"] = spec.log.empty() ? json() : json(to_utf8(spec.log));

@@ -128,6 +128,15 @@ private:
         if (const auto* integer = node.as_integer()) return Value(integer->get());
         if (const auto* number = node.as_floating_point()) return Value(number->get());
         if (const auto* text = node.as_string()) return Value(text->get());
+        if (const auto* array = node.as_array()) {
+            std::vector<std::string> texts;
+            for (const toml::node& entry : *array) {
+                const auto text = entry.value<std::string>();
+                if (!text) return std::nullopt;
+                texts.push_back(*text);
+            }
+            return Value(std::move(texts));
+        }
         const toml::table* table = node.as_table();
         if (table == nullptr) return std::nullopt;
         Pairs pairs;

@@ -12,6 +12,7 @@
 #include "cli/render/text.h"
 #include "engine/process/signal_names.h"
 #include "engine/quantity.h"
+#include "engine/sources/parse.h"
 
 namespace cancelable::cli {
 namespace {
@@ -162,6 +163,34 @@ Result<> set_parent(Settings& settings, const Value& value) {
     return {};
 }
 
+// Each adds to what was said before; "none" forgets that.
+Result<> add_source(Settings& settings, const Value& value) {
+    std::vector<std::string> texts;
+    if (const auto* said = std::get_if<std::vector<std::string>>(&value))
+        texts = *said;
+    else if (const auto* text = std::get_if<std::string>(&value))
+        texts = {*text};
+    else
+        return wrong("must be an array of strings, as [\"idle:10m\"]");
+    for (const std::string& text : texts) {
+        if (text == "none") {
+            settings.run.cancel_on.clear();
+            continue;
+        }
+        const auto source = parse_source(text);
+        if (!source) return std::unexpected(source.error());
+        settings.run.cancel_on.push_back(source->text);
+    }
+    return {};
+}
+
+std::string show_texts(const std::vector<std::string>& texts) {
+    std::string out;
+    for (const std::string& text : texts)
+        out += (out.empty() ? "" : ", ") + toml_string(text);
+    return "[" + out + "]";
+}
+
 template <class Enum, std::size_t Size>
 Result<> set_choice(Enum& target, const Value& value, const std::array<std::string_view, Size>& words) {
     const auto index = as_choice(value, words);
@@ -207,6 +236,9 @@ constexpr std::array kKeys{
     Key{"run", "preserve_status", "--preserve-status", "", "exit as COMMAND did, also when it was cancelled",
         CANCELABLE_SETTER(put(s.run.preserve_status, as_boolean(v))),
         CANCELABLE_SHOWER(show_boolean(s.run.preserve_status))},
+    Key{"run", "cancel_on", "--cancel-on", "SOURCE",
+        "cancel it when SOURCE holds, as idle:60s or all(...); can be repeated, none: forget the defaults",
+        CANCELABLE_SETTER(add_source(s, v)), CANCELABLE_SHOWER(show_texts(s.run.cancel_on))},
     Key{"supervisor", "idle_exit", "", "DURATION",
         "a supervisor started on demand leaves after so long idle; 0: never",
         CANCELABLE_SETTER(put(s.idle_exit, as_duration(v))), CANCELABLE_SHOWER(show_duration(s.idle_exit))},

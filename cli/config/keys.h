@@ -17,7 +17,7 @@ using Pairs = std::vector<std::pair<std::string, std::string>>;
 
 // What a key may be set to, as the configuration file has it. Flags and the environment give text, which
 // every key takes as well.
-using Value = std::variant<bool, std::int64_t, double, std::string, Pairs>;
+using Value = std::variant<bool, std::int64_t, double, std::string, Pairs, std::vector<std::string>>;
 
 // One setting: its place in the configuration, its flag of `run`, and how it is read and shown.
 struct Key {

@@ -31,6 +31,7 @@ struct RunSettings {
     std::optional<bool> log;  // nothing: detached operations only
     OnDisconnect on_disconnect = OnDisconnect::cancel;
     bool preserve_status = false;
+    std::vector<std::string> cancel_on;  // sources, in their canonical form
 
     bool logs() const noexcept { return log.value_or(detach); }
 };

@@ -210,6 +210,8 @@ std::string operation_details(const Operation& operation, const View& view) {
     details.add("detached", spec.detached ? "yes" : "");
     details.add("timeout", spec.timeout.count() == 0 ? "" : format_duration(spec.timeout));
     details.add("grace", format_duration(spec.grace));
+    for (const std::string& source : spec.cancel_on)
+        details.add("cancel on", printable(source));
     details.add("created", local_time(spec.created_at));
     details.add("started", operation.started_at ? local_time(*operation.started_at) : "");
     details.add("ended", operation.ended_at ? local_time(*operation.ended_at) : "");

@@ -19,6 +19,7 @@
 #include "cli/terminal/modes.h"
 #include "cli/terminal/signals.h"
 #include "cli/verbs/verbs.h"
+#include "engine/sources/expression.h"
 #include "ipc/requests.h"
 #include "ipc/results.h"
 
@@ -161,6 +162,7 @@ Result<Prepared> prepare(const Globals& globals, const RunSettings& settings, Wo
     spec.grace = settings.grace;
     spec.signal = settings.signal;
     spec.orphans = settings.orphans;
+    spec.cancel_on = settings.cancel_on;
     spec.key = random_key();
     params.operation_id = surrounding_operation(*socket);
     params.no_parent = settings.parent == "none";
@@ -246,6 +248,11 @@ int verb_run(Globals globals, const Words& words) {
     if (!settings)
         return settings.error().code == ErrorCode::usage ? report(settings.error())
                                                          : own_failure(settings.error());
+    // Said here, where it is known which flag is missing. The supervisor settles them for itself.
+    OperationSpec unsettled;
+    unsettled.cancel_on = settings->cancel_on;
+    if (const auto settled = settle_sources(unsettled, settings->logs()); !settled)
+        return report(settled.error());
     const auto prepared = prepare(globals, *settings, std::move(command));
     if (!prepared) return own_failure(prepared.error());
     const auto status = settings->detach ? run_detached(globals, *prepared)

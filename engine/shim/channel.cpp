@@ -108,6 +108,7 @@ std::vector<std::byte> encode(const ShimReport& report) {
     out.put(report.max_rss_bytes);
     out.put(report.shim_pid);
     out.put(report.shim_start_time);
+    out.put(report.disconnected);
     return out.take();
 }
 
@@ -145,6 +146,7 @@ Result<ShimReport> decode_report(std::span<const std::byte> packet) {
     report.max_rss_bytes = in.get<std::uint64_t>();
     report.shim_pid = in.get<pid_t>();
     report.shim_start_time = in.get<std::uint64_t>();
+    report.disconnected = in.get<bool>();
     if (in.is_damaged() || report.id == 0)
         return failure(ErrorCode::damaged, "the report of a shim is cut short");
     return report;

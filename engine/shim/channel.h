@@ -98,6 +98,8 @@ struct ShimReport {
     // The shim itself, by the name that is never used twice (see ProcStat).
     pid_t shim_pid = 0;
     std::uint64_t shim_start_time = 0;
+
+    bool disconnected = false;  // the lifeline is lost, where that alone cancels nothing
 };
 
 std::vector<std::byte> encode(const ShimCommand& command);

@@ -11,6 +11,7 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <sys/timerfd.h>
 #include <sys/wait.h>
 
 #include <algorithm>
@@ -150,6 +151,7 @@ Result<> Shim::start_command(const LaunchSettings& launch) {
         report_.pid = child->pid;
         report_.started = true;
         if (spec_.timeout.count() > 0) timeout_at_ = started_ + spec_.timeout;
+        if (const auto set = set_deadline(); !set) return set;
         send_report(false);
     } else {
         report_.failed_at_exec = child.error().at_exec;
@@ -177,12 +179,13 @@ bool Shim::is_finished() const noexcept {
 }
 
 void Shim::wait_for_events() {
-    enum : std::size_t { kSignals, kChannel, kListener, kLifeline, kCount };
+    enum : std::size_t { kSignals, kChannel, kListener, kLifeline, kDeadline, kCount };
     std::array<pollfd, kCount> watched{};
     watched[kSignals] = {signals_.get(), POLLIN, 0};
     watched[kChannel] = {channel_.get(), static_cast<short>(report_is_due_ ? POLLIN | POLLOUT : POLLIN), 0};
     watched[kListener] = {listener_.get(), POLLIN, 0};
     watched[kLifeline] = {lifeline_.get(), 0, 0};  // A hang-up is reported without being asked for.
+    watched[kDeadline] = {deadline_.get(), POLLIN, 0};
 
     std::optional<Clock::time_point> due = no_children_ ? std::nullopt : canceller_.due();
     if (timeout_at_ && (!due || *timeout_at_ < *due)) due = timeout_at_;
@@ -206,14 +209,42 @@ void Shim::wait_for_events() {
     if ((watched[kChannel].revents & POLLOUT) != 0) send_report(false);
     if ((watched[kChannel].revents & ~POLLOUT) != 0) read_channel();
     if (watched[kListener].revents != 0) accept_supervisor();
-    if (watched[kLifeline].revents != 0) {
-        lifeline_.reset();
-        cancel({.reason = CancelationReason::disconnect,
-                .message = "the client that started it is gone",
+    if (watched[kLifeline].revents != 0) lifeline_lost();
+    if (watched[kDeadline].revents != 0) {
+        deadline_.reset();
+        cancel({.reason = CancelationReason::timeout,
+                .message = "its deadline has come",
                 .uid = ::getuid(),
                 .signal = spec_.signal},
                {{spec_.signal, spec_.grace}});
     }
+}
+
+// The kernel's timer follows when the wall clock is set, and comes after a sleep of the machine.
+Result<> Shim::set_deadline() {
+    if (spec_.deadline == WallTime{}) return {};
+    deadline_.reset(::timerfd_create(CLOCK_REALTIME, TFD_CLOEXEC | TFD_NONBLOCK));
+    const auto since_epoch = std::max(spec_.deadline.time_since_epoch(), WallTime::duration(1));
+    const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(since_epoch);
+    itimerspec when{};
+    when.it_value = {seconds.count(), std::chrono::nanoseconds(since_epoch - seconds).count()};
+    if (!deadline_ || ::timerfd_settime(deadline_.get(), TFD_TIMER_ABSTIME, &when, nullptr) != 0)
+        return system_error("cannot set the deadline");
+    return {};
+}
+
+void Shim::lifeline_lost() {
+    lifeline_.reset();
+    if (spec_.disconnect_is_member) {
+        report_.disconnected = true;
+        report_is_due_ = true;
+        return;
+    }
+    cancel({.reason = CancelationReason::disconnect,
+            .message = "the client that started it is gone",
+            .uid = ::getuid(),
+            .signal = spec_.signal},
+           {{spec_.signal, spec_.grace}});
 }
 
 void Shim::handle_signals() {
@@ -267,6 +298,7 @@ void Shim::cancel(const ReportedCancelation& cancelation, const StopPlan& plan) 
         report_.cancelation = cancelation;
         report_.cancelation->requested_at = wall_now();
         timeout_at_.reset();
+        deadline_.reset();
         report_is_due_ = true;
     }
     canceller_.begin(plan, Clock::now());
@@ -297,6 +329,7 @@ void Shim::declare_over() {
     report_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_);
     report_.survivors.clear();
     timeout_at_.reset();
+    deadline_.reset();
     lifeline_.reset();
     rusage usage{};
     if (::getrusage(RUSAGE_CHILDREN, &usage) == 0) {

@@ -40,6 +40,8 @@ private:
     void read_channel();
     void obey(const ShimCommand& command);
     void check_timers();
+    Result<> set_deadline();
+    void lifeline_lost();
     void cancel(const ReportedCancelation& cancelation, const StopPlan& plan);
     void end_orphans();
     void note_progress();
@@ -55,6 +57,7 @@ private:
     UniqueFd cwd_;
     UniqueFd lifeline_;
     UniqueFd signals_;
+    UniqueFd deadline_;  // a timer on the wall clock; none: there is no deadline
 
     OperationSpec spec_;
     ShimReport report_;

@@ -51,6 +51,11 @@ std::vector<std::byte> encode(const OperationSpec& spec, const LaunchSettings& l
     out.put(launch.environment.size());
     for (const std::string& variable : launch.environment)
         out.put(variable);
+    out.put(spec.cancel_on.size());
+    for (const std::string& source : spec.cancel_on)
+        out.put(source);
+    out.put(spec.deadline.time_since_epoch());
+    out.put(spec.disconnect_is_member);
     return out.take();
 }
 
@@ -93,6 +98,11 @@ Result<DecodedSpec> decode_spec(std::span<const std::byte> blob) {
     launch.environment.resize(in.get_count());
     for (std::string& variable : launch.environment)
         variable = in.get_text();
+    spec.cancel_on.resize(in.get_count());
+    for (std::string& source : spec.cancel_on)
+        source = in.get_text();
+    spec.deadline = wall_time(in.get_duration());
+    spec.disconnect_is_member = in.get<bool>();
     if (in.is_damaged() || spec.id == 0 || spec.command.empty())
         return failure(ErrorCode::damaged, "the description of an operation is cut short");
     return decoded;

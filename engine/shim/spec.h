@@ -46,6 +46,10 @@ struct OperationSpec {
     std::string log;  // path, or empty where nothing is logged
     std::string key;  // chosen by the client, so that it finds its operation again after a lost connection
     WallTime created_at{};
+    std::vector<std::string> cancel_on;  // sources of cancelation, in their canonical form
+    // What of them the shim keeps: see settle_sources().
+    WallTime deadline{};                // a point of the wall clock; none: the epoch
+    bool disconnect_is_member = false;  // a lost lifeline is reported, and cancels nothing by itself
 };
 
 // How the command is to find the world: what it would have inherited, had the caller's shell started it.

@@ -10,7 +10,7 @@ _cancelable() {
     local everywhere="--socket --config --color --quiet --verbose --help"
     local selectors="--name --tag --status --older-than --newer-than --parent --all"
     local run="--detach --name --timeout --grace --signal --orphans --cwd --env --tag --parent --log --no-log
-        --on-disconnect --preserve-status"
+        --on-disconnect --preserve-status --cancel-on"
 
     # The verb is the first word that is neither an option nor the value of one.
     local verb="" at
@@ -24,6 +24,7 @@ _cancelable() {
 
     case $previous in
         --color) COMPREPLY=($(compgen -W "auto always never" -- "$current")); return ;;
+        --cancel-on) COMPREPLY=($(compgen -W "none timeout: at: idle: rss: cpu: processes: host-memory: host-load: disk: file: cmd: signal: parent disconnect any( all(" -- "$current")); compopt -o nospace; return ;;
         --orphans) COMPREPLY=($(compgen -W "kill wait leave" -- "$current")); return ;;
         --on-disconnect) COMPREPLY=($(compgen -W "cancel keep" -- "$current")); return ;;
         --signal) COMPREPLY=($(compgen -W "TERM INT HUP QUIT USR1 USR2 KILL" -- "$current")); return ;;
@@ -41,7 +42,7 @@ _cancelable() {
             local word
             for ((at++; at < COMP_CWORD; at++)); do
                 case ${COMP_WORDS[at]} in
-                    -n | --name | -t | --timeout | --grace | --signal | --orphans | -C | --cwd | -e | --env | --tag | \
+                    -n | --name | -t | --timeout | --cancel-on | --grace | --signal | --orphans | -C | --cwd | -e | --env | --tag | \
                         --parent | --on-disconnect | --socket | --config | --color) ((at++)) ;;
                     --) ((at++)); break ;;
                     -*) ;;

@@ -35,6 +35,7 @@ complete -c cancelable -n $run -l parent -x -a "none (cancelable list --ids 2>/d
 complete -c cancelable -n $run -l log -d "to a log"
 complete -c cancelable -n $run -l no-log -d "to no log"
 complete -c cancelable -n $run -l on-disconnect -x -a "cancel keep" -d "when this client dies"
+complete -c cancelable -n $run -l cancel-on -x -a "none timeout: at: idle: rss: cpu: processes: host-memory: host-load: disk: file: cmd: signal: parent disconnect" -d "what cancels it"
 complete -c cancelable -n $run -l preserve-status -d "exit as the command did"
 
 set -l pick "__fish_seen_subcommand_from list ls ps cancel stop kill wait events"

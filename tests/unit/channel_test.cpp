@@ -26,6 +26,9 @@ OperationSpec some_spec() {
     spec.orphans = Orphans::leave;
     spec.log = "/state/logs/41.log";
     spec.key = "k";
+    spec.cancel_on = {"idle:60s", "all(file:a, parent)"};
+    spec.deadline = WallTime(std::chrono::microseconds(1'800'000'000'000'001));
+    spec.disconnect_is_member = true;
     spec.created_at = WallTime(std::chrono::microseconds(1'700'000'000'123'456));
     return spec;
 }
@@ -49,6 +52,7 @@ ShimReport some_report() {
     report.over = true;
     report.duration = std::chrono::microseconds(99);
     report.max_rss_bytes = 1 << 30;
+    report.disconnected = true;
     return report;
 }
 
@@ -87,6 +91,9 @@ TEST_CASE("an operation's description survives encoding, whatever bytes it has")
     CHECK(decoded->spec.log == spec.log);
     CHECK(decoded->spec.key == spec.key);
     CHECK(decoded->spec.created_at == spec.created_at);
+    CHECK(decoded->spec.cancel_on == spec.cancel_on);
+    CHECK(decoded->spec.deadline == spec.deadline);
+    CHECK(decoded->spec.disconnect_is_member);
     CHECK(decoded->launch.environment == launch.environment);
     CHECK(decoded->launch.umask == launch.umask);
     CHECK(decoded->launch.nice == launch.nice);
@@ -125,6 +132,7 @@ TEST_CASE("a report survives encoding, with and without a cancelation") {
     CHECK(decoded->survivors == std::vector<pid_t>{55, 66});
     CHECK(decoded->over);
     CHECK(decoded->max_rss_bytes == 1 << 30);
+    CHECK(decoded->disconnected);
 
     ShimReport plain;
     plain.id = 1;

@@ -63,6 +63,7 @@ parent = "none"
 log = false
 on_disconnect = "keep"
 preserve_status = true
+cancel_on = ["idle:1m", "any(file:a)"]
 [supervisor]
 idle_exit = "0s"
 history_size = 5
@@ -83,6 +84,7 @@ color = "never"
     CHECK(settings.run.log == false);
     CHECK(settings.run.on_disconnect == OnDisconnect::keep);
     CHECK(settings.run.preserve_status);
+    CHECK(settings.run.cancel_on == std::vector<std::string>{"idle:1m", "any(file:a)"});
     CHECK(settings.idle_exit == 0s);
     CHECK(settings.history_size == 5);
     CHECK(settings.color == ColorChoice::never);
@@ -116,6 +118,9 @@ TEST_CASE("an error names file, line and column") {
     CHECK(complaint("[run]\norphans = \"kil\"\n").find("did you mean \"kill\"") != std::string::npos);
     CHECK(complaint("[run]\ntimeout = -1\n").find("is no duration") != std::string::npos);
     CHECK(complaint("[run]\ntimeout = [1]\n").starts_with("c.toml:2:11: timeout:"));
+    CHECK(complaint("[run]\ncancel_on = [\"file:a\", \"idle:x\"]\n")
+              .starts_with("c.toml:2:13: cancel_on: \"idle:x\", column 6: "));
+    CHECK(complaint("[run]\ncancel_on = [1]\n").starts_with("c.toml:2:13: cancel_on:"));
     CHECK(complaint("run = 3\n") == "c.toml:1:7: [run] must be a table");
 }
 

@@ -29,6 +29,7 @@ Operation cancelled_operation() {
     spec->detached = true;
     spec->timeout = 90s;
     spec->grace = 2500ms;
+    spec->cancel_on = {"file:stop"};
     spec->log = "/state/logs/12.log";
     spec->created_at = at("2026-03-01T09:05:00.000Z");
 
@@ -78,7 +79,7 @@ TEST_CASE("an ended operation has the fields of the contract, spelled as there")
         "tags": {"user": "42"}, "parent": 3, "pid": null, "detached": true,
         "created_at": "2026-03-01T09:05:00.000Z", "started_at": "2026-03-01T09:05:00.002Z",
         "ended_at": "2026-03-01T09:06:02.600Z", "duration": 62.598, "exit": {"signal": "SIGKILL"},
-        "timeout": 90.0, "grace": 2.5,
+        "timeout": 90.0, "grace": 2.5, "cancel_on": ["file:stop"],
         "cancel": {"reason": "manual", "message": "enough", "by": {"uid": 1000, "pid": 77},
                    "requested_at": "2026-03-01T09:06:00.000Z", "gone_at": "2026-03-01T09:06:02.600Z",
                    "signals": ["SIGTERM", "SIGKILL"], "processes": 5, "survivors": [99]},

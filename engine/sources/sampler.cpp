@@ -1,0 +1,85 @@
+#include "engine/sources/sampler.h"
+
+#include <algorithm>
+#include <optional>
+#include <utility>
+
+#include "engine/sources/tree_pass.h"
+
+namespace cancelable {
+namespace {
+
+constexpr std::chrono::milliseconds kPeriod{1000};
+constexpr int kCostLimit = 50;  // the period is at least so many times what a look takes
+
+}  // namespace
+
+struct Sampler::Look {
+    Clock::time_point at;
+    std::unordered_map<pid_t, TreeUsage> trees;
+    std::optional<HostUsage> host;
+    std::chrono::milliseconds took{0};
+};
+
+Sampler::Sampler(Loop& loop, BlockingCalls& calls) : calls_(calls), timer_(loop, [this] { ask(); }) {}
+
+// The first look comes at once, or with the next one that is due.
+Sampling::Subscription Sampler::of_tree(pid_t shim, OnTree callback) {
+    auto kept = std::make_shared<const OnTree>(std::move(callback));
+    trees_.emplace(shim, kept);
+    if (!is_looking_ && !timer_.is_active()) timer_.start(std::chrono::milliseconds(0));
+    return kept;
+}
+
+Sampling::Subscription Sampler::of_host(OnHost callback) {
+    auto kept = std::make_shared<const OnHost>(std::move(callback));
+    hosts_.push_back(kept);
+    if (!is_looking_ && !timer_.is_active()) timer_.start(std::chrono::milliseconds(0));
+    return kept;
+}
+
+void Sampler::ask() {
+    std::erase_if(trees_, [](const auto& entry) { return entry.second.expired(); });
+    std::erase_if(hosts_, [](const auto& entry) { return entry.expired(); });
+    if (trees_.empty() && hosts_.empty()) return;
+    std::vector<pid_t> shims;
+    for (const auto& entry : trees_)
+        if (shims.empty() || shims.back() != entry.first) shims.push_back(entry.first);
+    is_looking_ = true;
+    calls_.run([weak = std::weak_ptr(self_), shims = std::move(shims), wants_host = !hosts_.empty()] {
+        Look look;
+        look.at = Clock::now();
+        if (!shims.empty()) look.trees = sum_up(look_at_processes(), shims);
+        if (wants_host) look.host = look_at_host();
+        look.took = std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - look.at);
+        return BlockingCalls::Finish([weak, look = std::move(look)] {
+            if (const auto self = weak.lock()) (*self)->take(look);
+        });
+    });
+}
+
+void Sampler::take(const Look& look) {
+    is_looking_ = false;
+    timer_.start(std::max(kPeriod, look.took * kCostLimit));
+    tell_trees(look);
+    tell_host(look);
+}
+
+// Callbacks may subscribe others and let go of any: so they are looked up first.
+void Sampler::tell_trees(const Look& look) {
+    std::vector<std::pair<const TreeUsage*, std::weak_ptr<const OnTree>>> due;
+    for (const auto& [shim, callback] : trees_)
+        if (const auto usage = look.trees.find(shim); usage != look.trees.end())
+            due.emplace_back(&usage->second, callback);
+    for (const auto& [usage, callback] : due)
+        if (const auto alive = callback.lock()) (*alive)(look.at, *usage);
+}
+
+void Sampler::tell_host(const Look& look) {
+    if (!look.host) return;
+    const auto due = hosts_;
+    for (const auto& callback : due)
+        if (const auto alive = callback.lock()) (*alive)(look.at, *look.host);
+}
+
+}  // namespace cancelable
