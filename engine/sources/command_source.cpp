@@ -11,7 +11,6 @@ constexpr milliseconds kTimeLimit{10'000};
 
 // However many operations have conditions, the machine has other things to do.
 constexpr std::size_t kMostAtOnce = 8;
-constexpr milliseconds kNoRoomPause{50};
 
 // What a shell says of a command that it cannot find or execute is worth a line.
 constexpr std::size_t kKept = 200;
@@ -21,22 +20,21 @@ constexpr int kNotFound = 127;
 class CommandSource final : public CancelationSource {
 public:
     CommandSource(Loop& loop, ConditionRoom& room, Condition condition)
-        : room_(room), condition_(std::move(condition)), timer_(loop, [this] { check(); }) {}
+        : room_(room), condition_(std::move(condition)), timer_(loop, [this] { room_.enter(check_); }) {}
 
-    ~CommandSource() override { end_check(); }
+    ~CommandSource() override {
+        // What waits is forgotten before the room is given to the next.
+        check_.reset();
+        end_check();
+    }
 
     void start(Listener listener) override {
         listener_ = std::move(listener);
-        check();
+        room_.enter(check_);
     }
 
 private:
     void check() {
-        if (room_.running >= kMostAtOnce) {
-            timer_.start(kNoRoomPause);
-            return;
-        }
-        ++room_.running;
         is_checking_ = true;
         SideRequest request;
         request.command = {"/bin/sh", "-c", condition_.command};
@@ -46,11 +44,11 @@ private:
         request.time_limit = kTimeLimit;
         request.capture = kKept;
         running_ =
-            room_.commands.start(std::move(request), [this](const SideOutcome& outcome) { take(outcome); });
+            room_.commands().start(std::move(request), [this](const SideOutcome& outcome) { take(outcome); });
     }
 
     void end_check() {
-        if (std::exchange(is_checking_, false)) --room_.running;
+        if (std::exchange(is_checking_, false)) room_.leave();
     }
 
     void take(const SideOutcome& outcome) {
@@ -71,7 +69,7 @@ private:
         if (outcome.kind != SideOutcome::Kind::exited || is_shells) trouble = outcome.clause(kTimeLimit);
         if (is_shells && !outcome.output.empty())
             trouble += " (" + outcome.output.substr(0, outcome.output.find('\n')) + ")";
-        if (trouble != trouble_ && !trouble.empty() && room_.warn)
+        if (trouble != trouble_ && !trouble.empty())
             room_.warn(condition_.whose + ": the condition '" + condition_.command + "' " + trouble);
         trouble_ = std::move(trouble);
     }
@@ -84,9 +82,30 @@ private:
     std::string trouble_;
     Listener listener_;
     SideCommands::Handle running_;
+    std::shared_ptr<std::function<void()>> check_ =
+        std::make_shared<std::function<void()>>([this] { check(); });
 };
 
 }  // namespace
+
+void ConditionRoom::enter(const std::shared_ptr<std::function<void()>>& check) {
+    if (is_closed_) return;
+    if (running_ >= kMostAtOnce) {
+        waiting_.push_back(check);
+        return;
+    }
+    ++running_;
+    (*check)();
+}
+
+void ConditionRoom::leave() {
+    --running_;
+    while (!waiting_.empty() && running_ < kMostAtOnce) {
+        const auto next = waiting_.front().lock();
+        waiting_.pop_front();
+        if (next) enter(next);
+    }
+}
 
 SourcePtr command_source(Loop& loop, ConditionRoom& room, Condition condition) {
     return std::make_unique<CommandSource>(loop, room, std::move(condition));

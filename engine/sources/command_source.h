@@ -1,6 +1,7 @@
 #pragma once
 
 #include <chrono>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -12,11 +13,32 @@
 
 namespace cancelable {
 
-// What condition commands have in common.
-struct ConditionRoom {
-    SideCommands& commands;
-    std::function<void(const std::string&)> warn;  // gets a sentence for the log; may be empty
-    std::size_t running = 0;                       // of all operations: a bounded number at a time
+// Where condition commands are run: a bounded number at a time, whoever has waited longest being the next.
+class ConditionRoom {
+public:
+    // `warn` gets a sentence for the log; may be empty.
+    ConditionRoom(SideCommands& commands, std::function<void(const std::string&)> warn)
+        : commands_(commands), warn_(std::move(warn)) {}
+
+    // Calls `check` as soon as there is room, perhaps at once. It takes the room; leave() gives it back.
+    // Nothing is called that has been let go of.
+    void enter(const std::shared_ptr<std::function<void()>>& check);
+    void leave();
+
+    // Nobody is let in any more.
+    void close() noexcept { is_closed_ = true; }
+
+    SideCommands& commands() noexcept { return commands_; }
+    void warn(const std::string& sentence) const {
+        if (warn_) warn_(sentence);
+    }
+
+private:
+    SideCommands& commands_;
+    std::function<void(const std::string&)> warn_;
+    std::size_t running_ = 0;
+    std::deque<std::weak_ptr<std::function<void()>>> waiting_;
+    bool is_closed_ = false;
 };
 
 struct Condition {

@@ -14,6 +14,8 @@ constexpr std::array<std::string_view, 17> kNames{
     "timeout", "at",  "idle",   "rss",    "cpu",        "processes", "host-memory", "host-load", "disk",
     "file",    "cmd", "signal", "parent", "disconnect", "manual",    "any",         "all"};
 
+constexpr std::size_t kMostSources = 64;
+
 }  // namespace
 
 std::string_view to_string(SourceKind kind) noexcept {
@@ -39,6 +41,9 @@ std::vector<SourceExpression> flatten(std::vector<SourceExpression> sources) {
 }
 
 Result<std::vector<SourceExpression>> settle_sources(OperationSpec& spec, bool has_log) {
+    if (spec.cancel_on.size() > kMostSources)
+        return failure(ErrorCode::usage,
+                       "an operation has at most 64 sources of cancelation: join some by any(…)");
     std::vector<SourceExpression> sources;
     for (std::string& text : spec.cancel_on) {
         auto source = parse_source(text);

@@ -37,7 +37,7 @@ struct OperationSources::Room {
           calls(loop),
           sampler(loop, calls),
           directories(loop),
-          conditions{commands, std::move(warn)} {}
+          conditions(commands, std::move(warn)) {}
 
     Loop& loop;
     BlockingCalls calls;
@@ -138,7 +138,9 @@ SourcePtr OperationSources::Entry::build(Room& room, const SourceExpression& exp
 OperationSources::OperationSources(Loop& loop, Registry& registry, SideCommands& commands, Warn warn)
     : room_(std::make_unique<Room>(loop, commands, std::move(warn))), registry_(registry) {}
 
-OperationSources::~OperationSources() = default;
+OperationSources::~OperationSources() {
+    room_->conditions.close();
+}
 
 void OperationSources::add(const OperationSpec& spec, const std::vector<std::string>& environment,
                            pid_t shim) {

@@ -63,7 +63,7 @@ parent = "none"
 log = false
 on_disconnect = "keep"
 preserve_status = true
-cancel_on = ["idle:1m", "any(file:a)"]
+cancel_on = ["idle:1m", "file:a"]
 [supervisor]
 idle_exit = "0s"
 history_size = 5
@@ -84,7 +84,7 @@ color = "never"
     CHECK(settings.run.log == false);
     CHECK(settings.run.on_disconnect == OnDisconnect::keep);
     CHECK(settings.run.preserve_status);
-    CHECK(settings.run.cancel_on == std::vector<std::string>{"idle:1m", "any(file:a)"});
+    CHECK(settings.run.cancel_on == std::vector<std::string>{"idle:1m", "file:a"});
     CHECK(settings.idle_exit == 0s);
     CHECK(settings.history_size == 5);
     CHECK(settings.color == ColorChoice::never);
@@ -188,7 +188,7 @@ TEST_CASE("every flag of run has a key") {
         if (key.section == "run") flags.insert(std::string(key.flag.substr(key.flag.find("--"))));
     CHECK(flags == std::set<std::string>{"--detach", "--name", "--timeout", "--grace", "--signal",
                                          "--orphans", "--cwd", "--env", "--tag", "--parent", "--log",
-                                         "--on-disconnect", "--preserve-status"});
+                                         "--on-disconnect", "--preserve-status", "--cancel-on"});
 }
 
 TEST_CASE("a file that was named must be there, the default one need not") {

@@ -6,12 +6,14 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <optional>
 
 #include "engine/process/proc.h"
+#include "engine/sources/command_source.h"
 
 namespace cancelable {
 namespace {
@@ -247,6 +249,59 @@ TEST_CASE("a side command whose shim is killed leaves nothing and says so") {
     CHECK(outcome->kind == SideOutcome::Kind::stopped);
     CHECK(held.wait().empty());
     CHECK(children() == before);  // others are left alone
+}
+
+TEST_CASE("of many conditions a few are checked at a time and each has its turn") {
+    World world;
+    ConditionRoom room(*world.commands, {});
+    std::vector<SourcePtr> sources;
+    std::vector<bool> held(20);
+    std::size_t most = 0;
+    for (std::size_t i = 0; i < held.size(); ++i) {
+        sources.push_back(command_source(
+            world.loop, room,
+            {.command = "exit 0", .every = 60s, .environment = {}, .cwd = "/", .whose = "test"}));
+        sources.back()->start(
+            [&held, i](const std::optional<Firing>& firing) { held[i] = firing.has_value(); });
+        most = std::max(most, world.commands->running());
+    }
+    // One that waits is let go of, and so is one that runs.
+    sources[15].reset();
+    sources[0].reset();
+    while (std::ranges::count(held, true) < 18) {
+        world.loop.run_once(true);
+        most = std::max(most, world.commands->running());
+    }
+    CHECK(most == 8);
+    CHECK_FALSE(held[15]);
+    CHECK_FALSE(held[0]);
+}
+
+TEST_CASE("a condition that cannot be checked does not hold and says so once") {
+    World world;
+    std::vector<std::string> told;
+    ConditionRoom room(*world.commands, [&](const std::string& sentence) { told.push_back(sentence); });
+    const auto source = command_source(
+        world.loop, room,
+        {.command = "no-such-program", .every = 1ms, .environment = {}, .cwd = "/", .whose = "it"});
+    bool held = false;
+    source->start([&](const std::optional<Firing>&) { held = true; });
+    const auto other = command_source(
+        world.loop, room,
+        {.command = "exit 0", .every = 60s, .environment = {}, .cwd = "/nowhere", .whose = "other"});
+    other->start([&](const std::optional<Firing>&) { held = true; });
+    // Checked again and again meanwhile.
+    int checks = 0;
+    while (told.size() < 2 || checks < 20) {
+        world.loop.run_once(true);
+        ++checks;
+    }
+    CHECK(told.size() == 2);
+    std::ranges::sort(told);
+    CHECK(told[0].starts_with("it: the condition 'no-such-program' exited with 127 ("));
+    CHECK(
+        told[1].starts_with("other: the condition 'exit 0' could not be started: cannot open \"/nowhere\""));
+    CHECK_FALSE(held);
 }
 
 }  // namespace

@@ -198,6 +198,9 @@ TEST_CASE("silence of a log cannot be told where there is none") {
     REQUIRE_FALSE(refused);
     CHECK(refused.error().code == ErrorCode::usage);
     CHECK(refused.error().sentence().find("--log") != std::string::npos);
+    OperationSpec many;
+    many.cancel_on.assign(65, "manual");
+    CHECK_FALSE(settle_sources(many, true));
 }
 
 }  // namespace cancelable
