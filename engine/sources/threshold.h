@@ -1,7 +1,6 @@
 #pragma once
 
 #include <chrono>
-#include <optional>
 
 namespace cancelable {
 
@@ -15,18 +14,17 @@ public:
 
     bool update(Clock::time_point at, double value) noexcept {
         const bool beyond = is_below_ ? value < bound_ : value > bound_;
-        if (!beyond)
-            since_.reset();
-        else if (!since_)
-            since_ = at;
-        return since_ && at - *since_ >= hold_;
+        if (beyond && !was_beyond_) since_ = at;
+        was_beyond_ = beyond;
+        return beyond && at - since_ >= hold_;
     }
 
 private:
     double bound_;
     bool is_below_;
     std::chrono::milliseconds hold_;
-    std::optional<Clock::time_point> since_;
+    bool was_beyond_ = false;
+    Clock::time_point since_{};
 };
 
 }  // namespace cancelable
