@@ -50,8 +50,10 @@ private:
 class Watcher {
 public:
     using Render = std::function<Result<std::string>(const json&)>;
-    Watcher(LastingConnection connection, ipc::ListParams params, SignalTokens& signals, const Render& render)
-        : connection_(std::move(connection)),
+    Watcher(const Globals& globals, LastingConnection connection, ipc::ListParams params,
+            SignalTokens& signals, const Render& render)
+        : globals_(globals),
+          connection_(std::move(connection)),
           params_(std::move(params)),
           signals_(signals),
           render_(render) {}
@@ -64,6 +66,8 @@ public:
             const bool was_up = connection_.is_up();
             auto happened = connection_.next();
             if (!happened) return std::unexpected(happened.error());
+            if (was_up && !connection_.is_up() && !on_terminal)
+                report_notice(globals_, "there is no supervisor now; waiting for the next one");
             // On a screen the list stays as it was, and says so.
             bool redraw = on_terminal && was_up != connection_.is_up();
             if (*happened) {
@@ -111,6 +115,7 @@ private:
         return (ready == 0 && on_terminal) || !signals_.take_passed_on().empty();
     }
 
+    const Globals& globals_;
     LastingConnection connection_;
     ipc::ListParams params_;
     SignalTokens& signals_;
@@ -129,7 +134,7 @@ int watch_list(const Globals& globals, ipc::ListParams params,
     static constexpr int kPassedOn[] = {SIGWINCH};
     auto signals = SignalTokens::install(kPassedOn);
     if (!signals) return report(signals.error());
-    const auto status = Watcher(std::move(*connection), std::move(params), **signals, render).run();
+    const auto status = Watcher(globals, std::move(*connection), std::move(params), **signals, render).run();
     return status ? *status : report(status.error());
 }
 

@@ -68,8 +68,11 @@ TEST_CASE("which operations wait waits for is decided once") {
     Held held(sandbox, {"-n", "job_1"});
     Child waiting = sandbox.start({"-v", "wait", "job_*"});
     waiting.wait_for_error("waiting for");
+    // Stopped, so that it asks again only when there is another one that its words would pick.
+    waiting.signal(SIGSTOP);
     lose_supervisor(sandbox, Loss::killed);
     sandbox.detach({"-n", "job_2"}, {"sleep", "1000"});
+    waiting.signal(SIGCONT);
     held.go.go();
     const Finished finished = waiting.wait();
     CHECK_MESSAGE(finished.status == 7, finished.err);
@@ -138,9 +141,10 @@ TEST_CASE("logs -f prints on although its supervisor is lost, and ends with the 
 TEST_CASE("list --watch goes on with the next supervisor, and starts none") {
     Sandbox sandbox;
     sandbox.detach({"-n", "watched_one"}, {"sleep", "1000"});
-    Child watching = sandbox.start({"-v", "list", "--watch"});
+    Child watching = sandbox.start({"list", "--watch"});
     watching.wait_for_output("watched_one");
     lose_supervisor(sandbox, Loss::killed);
+    watching.wait_for_error("waiting for the next one");
     CHECK_FALSE(sandbox.supervisor().has_value());
     sandbox.detach({"-n", "watched_two"}, {"sleep", "1000"});
     watching.wait_for_output("watched_two");
