@@ -107,17 +107,17 @@ TEST_CASE("a deadline that is over cancels at once with the status of a timeout"
 
 TEST_CASE("an operation that writes nothing is idle and one that goes on writing is not") {
     Sandbox sandbox;
+    // The one that must not be found idle gets the shorter time, and writes twenty times a second.
     const std::string talks = start(
-        sandbox, "idle:700ms", {"sh", "-c", "while [ ! -e quiet ]; do echo x; sleep 0.05; done; sleep 1000"});
-    const std::string silent = start(sandbox, "idle:700ms");
-    Json cancel = cancelation(sandbox, silent);
+        sandbox, "idle:2500ms", {"sh", "-c", "while [ ! -e quiet ]; do echo x; sleep 0.05; done; exit 7"});
+    const std::string silent = start(sandbox, "idle:2800ms");
+    const Json cancel = cancelation(sandbox, silent);
     CHECK(cancel.at("reason") == "idle");
-    CHECK(cancel.at("message") == "no output for 700 ms");
+    CHECK(cancel.at("message") == "no output for 2.8 s");
+    CHECK(sandbox.show(silent).at("status") == "cancelled");
     CHECK(runs(sandbox, talks));
     sandbox.write_file("quiet", "");
-    cancel = cancelation(sandbox, talks);
-    CHECK(cancel.at("reason") == "idle");
-    CHECK(sandbox.show(talks).at("status") == "cancelled");
+    CHECK(sandbox.run({"wait", talks}).status == 7);
 }
 
 TEST_CASE("the memory of a whole tree is bounded") {
