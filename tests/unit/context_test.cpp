@@ -36,6 +36,16 @@ TEST_CASE("a thread has the context of its innermost scope, and none outside") {
     CHECK_FALSE(current_operation());
 }
 
+TEST_CASE("a scope that has ended keeps nothing of its operation alive") {
+    std::weak_ptr<const CurrentOperation> watched;
+    {
+        const ContextScope scope(context(1));
+        watched = current_operation();
+        CHECK_FALSE(watched.expired());
+    }
+    CHECK(watched.expired());
+}
+
 TEST_CASE("a copied context is restored on another thread, which had none of its own") {
     const ContextScope scope(context(7));
     const Context copy = copy_context();

@@ -103,7 +103,25 @@ TEST_CASE("what a listener held is free once it has left, and been heard to the 
     auto held = std::make_shared<int>(0);
     const std::weak_ptr<int> watched = held;
     std::optional<Subscription> subscription;
-    // NOLINTNEXTLINE(bugprone-exception-escape): it throws nothing
+    subscription.emplace(feed.subscribe([&subscription, held](const Transition&) { subscription.reset(); }));
+    held.reset();
+    feed.publish(nullptr, snapshot(1), 1);
+    feed.deliver();
+    CHECK(watched.expired());
+}
+
+TEST_CASE("what a listener held may use the feed when it goes") {
+    struct Subscriber {
+        explicit Subscriber(TransitionFeed& used) : feed(used) {}
+        ~Subscriber() {
+            (void)feed.subscribe([](const Transition&) {});
+        }
+        TransitionFeed& feed;
+    };
+    TransitionFeed feed;
+    auto held = std::make_shared<Subscriber>(feed);
+    const std::weak_ptr<Subscriber> watched = held;
+    std::optional<Subscription> subscription;
     subscription.emplace(feed.subscribe([&subscription, held](const Transition&) { subscription.reset(); }));
     held.reset();
     feed.publish(nullptr, snapshot(1), 1);
