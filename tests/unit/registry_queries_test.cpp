@@ -76,6 +76,8 @@ TEST_CASE("cleaning up forgets what ended long enough ago, and keeps failed and 
     registry.register_operation(ended(5, Status::cancelled, 180min));
     registry.register_operation(ended(6, Status::completed, 10min));
     registry.register_operation(accepted(7, 180min));
+    CHECK(registry.get_statistics().total_completed == 2);
+    CHECK(registry.get_statistics().cancelled_operations == 2);
     CHECK(registry.cleanup(60min, true) == 3);
     CHECK(ids(registry.history()) == Ids{2, 3, 6});
     CHECK(registry.cleanup(60min) == 2);
