@@ -58,6 +58,13 @@ void apply_report(Operation& operation, const ShimReport& report) {
     operation.duration = report.duration;
     operation.usage = Usage{report.user_time, report.system_time, report.max_rss_bytes};
     operation.status = end_status(operation);
+    if (operation.cancelation && !operation.cancelation->gone_at) {
+        // It came when nothing of the tree was left, so the shim knows nothing of it.
+        auto cancelation = std::make_shared<Cancelation>(*operation.cancelation);
+        cancelation->gone_at = report.over_at;
+        cancelation->survivors.clear();
+        operation.cancelation = std::move(cancelation);
+    }
 }
 
 }  // namespace cancelable

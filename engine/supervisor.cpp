@@ -16,6 +16,7 @@
 #include "engine/bridge.h"
 #include "engine/directories.h"
 #include "engine/event_recorder.h"
+#include "engine/families.h"
 #include "engine/ids.h"
 #include "engine/launcher.h"
 #include "engine/outcome.h"
@@ -47,6 +48,14 @@ void add_context(std::vector<std::string>& environment, OperationId id, const st
     });
     environment.push_back(std::string(kId) + std::to_string(id));
     environment.push_back(std::string(kSocket) + socket_path);
+}
+
+// Those of its children: its own tree has none.
+void add_survivors(Operation& operation, std::vector<pid_t> survivors) {
+    if (!operation.cancelation) return;
+    auto cancelation = std::make_shared<Cancelation>(*operation.cancelation);
+    cancelation->survivors = std::move(survivors);
+    operation.cancelation = std::move(cancelation);
 }
 
 StopPlan plan_for(const OperationSpec& spec, const CancelRequest& request) {
@@ -89,6 +98,8 @@ private:
                          std::vector<OperationId>& cancelled);
     void token_cancelled(OperationId id);
     void reported(OperationId id, const ShimReport& report, UniqueFd description);
+    void finish(OperationId id, const ShimReport& report);
+    void release(OperationId id);
     void shim_gone(OperationId id);
     void lose(OperationId id, const std::string& why);
     void adopt_record(OperationId id, Result<ExitRecord> record);
@@ -117,6 +128,7 @@ private:
     Strays strays_;
     SideCommands side_commands_;
     OperationSources sources_;
+    Families families_;
     LoopBridge bridge_;
 };
 
@@ -133,6 +145,18 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       strays_(loop, [this](pid_t pid) { return shims_.contains(pid) || side_commands_.owns(pid); }),
       side_commands_(loop, launcher_, strays_, settings_.socket_path),
       sources_(loop, registry_, side_commands_, settings_.warn),
+      families_(loop, registry_,
+                {.cancel =
+                     [this](OperationId child, const std::string& message) {
+                         std::vector<OperationId> cancelled;
+                         cancel_one(child, {.reason = CancelationReason::parent, .message = message},
+                                    cancelled);
+                     },
+                 .finish = [this](OperationId id, const ShimReport& report) { finish(id, report); },
+                 .stuck =
+                     [this](OperationId id, std::vector<pid_t> survivors) {
+                         change(id, [&](Operation& record) { add_survivors(record, std::move(survivors)); });
+                     }}),
       bridge_(loop, {.log = settings_.warn}) {}
 
 // Shims that have been released are about to end, and are ours to reap: a machine's init may be none that
@@ -170,6 +194,7 @@ void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLi
     // The child of a parent that is being cancelled comes with a token that is set: it is heard of like any
     // other. Whatever thread cancels the token, the loop hears of it by the lane that is never full.
     live.token = bridge_.on_cancel(*registry_.token(id), [this, id] { token_cancelled(id); });
+    families_.joined(*first);
 }
 
 ShimLink::Callbacks Supervisor::Impl::callbacks_for(OperationId id) {
@@ -180,9 +205,15 @@ ShimLink::Callbacks Supervisor::Impl::callbacks_for(OperationId id) {
 
 Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
     OperationSpec& spec = request.spec;
-    if (spec.parent != 0 && !registry_.get_operation(spec.parent))
-        return failure(ErrorCode::not_found,
-                       "there is no operation " + std::to_string(spec.parent) + " to be its parent");
+    if (spec.parent != 0) {
+        const std::string number = std::to_string(spec.parent);
+        const Snapshot parent = registry_.get_operation(spec.parent);
+        if (!parent)
+            return failure(ErrorCode::not_found, "there is no operation " + number + " to be its parent");
+        if (is_ended(parent->status))
+            return failure(ErrorCode::not_found,
+                           "operation " + number + " has ended, so it has no more children");
+    }
     if (const auto settled = settle_sources(spec, request.want_log); !settled)
         return std::unexpected(settled.error());
     auto id = ids_.next();
@@ -225,6 +256,7 @@ bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation
     sources_.follow(**after);
     if (listener_) listener_({before, *after});
     if (!is_settled(**after)) return true;
+    families_.settled(**after);
     // Each is taken out before it is called: it may ask for more, or forget others.
     for (auto next = waiting_.lower_bound({id, 0}); next != waiting_.end() && next->first.first == id;
          next = waiting_.lower_bound({id, 0})) {
@@ -348,9 +380,6 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
     const Snapshot before = registry_.get_operation(id);
     if (report.started && before->status == Status::pending)
         change(id, [&](Operation& record) { record.status = Status::running; });
-    change(id, [&](Operation& record) { apply_report(record, report); }, &report);
-    recorder_.end_adoption(registry_.get_operation(id), report.signals);
-    if (report.disconnected) sources_.disconnected(id);
     if (report.cancelation && !before->cancelation) {
         // The shim itself has cancelled: its timer, its lifeline, or a signal that it got.
         entry->second.cancel_sent = true;
@@ -359,9 +388,26 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
         std::vector<OperationId> cancelled;
         cancel_children(id, {.by = {report.cancelation->uid, report.cancelation->pid}}, cancelled);
     }
-    if (!report.over) return;
+    const bool is_held = families_.hold(*before, report);
+    ShimReport now = report;
+    now.over = report.over && !is_held;
+    change(id, [&](Operation& record) { apply_report(record, now); }, &now);
+    recorder_.end_adoption(registry_.get_operation(id), report.signals);
+    if (report.disconnected) sources_.disconnected(id);
+    if (now.over) release(id);
+}
+
+void Supervisor::Impl::finish(OperationId id, const ShimReport& report) {
+    change(id, [&](Operation& record) { apply_report(record, report); }, &report);
+    release(id);
+}
+
+void Supervisor::Impl::release(OperationId id) {
+    const auto entry = live_.find(id);
+    if (entry == live_.end()) return;
     std::unique_ptr<ShimLink> link = std::move(entry->second.link);
-    live_.erase(id);
+    live_.erase(entry);
+    if (!link) return;
     link->release();
     if (link->is_adopted())
         ancestry_.remove(id);  // Nobody will tell of its end.
@@ -381,6 +427,7 @@ void Supervisor::Impl::shim_gone(OperationId id) {
     if (entry != live_.end() && entry->second.link) shims_.erase(entry->second.link->shim_pid());
     const bool was_child = entry != live_.end() && entry->second.link && !entry->second.link->is_adopted();
     if (entry != live_.end()) entry->second.link.reset();
+    if (families_.is_held(id)) return;  // It had said all that there is to say.
 
     auto record = read_exit_record(operations_.get(), id);
     ::unlinkat(operations_.get(), channel_name(id).c_str(), 0);

@@ -275,6 +275,7 @@ void Shim::reap() {
             command_ = -1;
             report_.has_exited = true;
             report_.wait_status = status;
+            report_is_due_ = true;  // Its children, which have shims of their own, are to hear of it now.
         }
     }
 }
