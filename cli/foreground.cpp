@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <poll.h>
 
+#include <csignal>
+
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -18,16 +20,18 @@ bool is_settled(const Operation& operation) noexcept {
     return is_ended(operation.status) || (operation.cancelation && !operation.cancelation->survivors.empty());
 }
 
-ipc::WaitParams wait_for(OperationId id) {
+ipc::WaitParams wait_for(OperationId id, bool progress) {
     ipc::WaitParams params;
     params.selector.ids = {id};
+    params.progress = progress;
     return params;
 }
 
 }  // namespace
 
-Foreground::Foreground(LastingConnection connection, SignalTokens& signals, std::string key)
-    : connection_(std::move(connection)), signals_(signals), key_(std::move(key)) {}
+Foreground::Foreground(LastingConnection connection, SignalTokens& signals, ProgressLine& progress,
+                       std::string key)
+    : connection_(std::move(connection)), signals_(signals), progress_(progress), key_(std::move(key)) {}
 
 // Everything that is there is read before the next poll: messages may have come in one piece.
 Result<Operation> Foreground::run(json request, std::span<const int> descriptors) {
@@ -55,7 +59,16 @@ Result<Operation> Foreground::run(json request, std::span<const int> descriptors
 
 Result<> Foreground::handle(const ipc::Message& message) {
     if (const auto* response = std::get_if<ipc::Response>(&message)) return handle_response(*response);
-    const auto& notification = std::get<ipc::Notification>(message);
+    return handle_notification(std::get<ipc::Notification>(message));
+}
+
+Result<> Foreground::handle_notification(const ipc::Notification& notification) {
+    if (notification.method == "operation.progress") {
+        // One that makes no sense is no reason to leave.
+        if (auto progress = ipc::decode_shown_progress(notification.params.value("progress", json())))
+            progress_.show(std::move(*progress));
+        return {};
+    }
     if (notification.method != "operation.ended") return {};
     auto operation = ipc::decode_operation(notification.params.value("operation", json()));
     if (!operation) return std::unexpected(operation.error());
@@ -89,7 +102,7 @@ Result<> Foreground::take_listed(const json& result) {
     const bool was_known = id_.has_value();
     take(std::move(*operation));
     if (was_known || ended_) return {};
-    const auto sent = connection_.send("operation.wait", ipc::encode(wait_for(*id_)));
+    const auto sent = connection_.send("operation.wait", ipc::encode(wait_for(*id_, progress_.is_possible())));
     if (!sent) return std::unexpected(sent.error());
     wait_request_ = *sent;
     return {};
@@ -114,6 +127,7 @@ Result<> Foreground::send_signals() {
         hurry_sent_ = true;
     }
     for (const int signal_number : signals_.take_passed_on()) {
+        if (signal_number == SIGWINCH) progress_.resized();
         const auto sent =
             connection_.send("operation.signal", ipc::encode(ipc::SignalParams{*id_, signal_number}));
         if (!sent) return std::unexpected(sent.error());
@@ -138,7 +152,7 @@ Result<> Foreground::ask_again() {
     // It may not have heard of them; saying it twice does no harm.
     polite_sent_ = hurry_sent_ = false;
     if (id_) {
-        const auto sent = connection_.send("operation.wait", ipc::encode(wait_for(*id_)));
+        const auto sent = connection_.send("operation.wait", ipc::encode(wait_for(*id_, progress_.is_possible())));
         if (!sent) return std::unexpected(sent.error());
         wait_request_ = *sent;
         return {};

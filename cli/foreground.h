@@ -6,6 +6,7 @@
 #include <string>
 
 #include "cli/lasting_connection.h"
+#include "cli/terminal/progress_line.h"
 #include "cli/terminal/signals.h"
 #include "engine/operation.h"
 
@@ -17,13 +18,14 @@ namespace cancelable::cli {
 // asked again; what cannot be known any more is said.
 class Foreground {
 public:
-    Foreground(LastingConnection connection, SignalTokens& signals, std::string key);
+    Foreground(LastingConnection connection, SignalTokens& signals, ProgressLine& progress, std::string key);
 
     // Sends the request and waits. The operation as it ended, or settled with survivors.
     Result<Operation> run(nlohmann::json request, std::span<const int> descriptors);
 
 private:
     Result<> handle(const ipc::Message& message);
+    Result<> handle_notification(const ipc::Notification& notification);
     Result<> handle_response(const ipc::Response& response);
     Result<> take_listed(const nlohmann::json& result);
     void take(Operation operation);
@@ -34,6 +36,7 @@ private:
 
     LastingConnection connection_;
     SignalTokens& signals_;
+    ProgressLine& progress_;
     std::string key_;
 
     std::optional<OperationId> id_;

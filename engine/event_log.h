@@ -7,6 +7,8 @@
 //   status      a step that is no end                         from to
 //   cancel      somebody asks for the end, or the shim does   reason message by signal grace now hurries
 //   signal      a signal was sent                             signal to by
+//   progress    it has said how far it is                     fraction text
+//   result      it has put down a result                      bytes
 //   survivors   what may not be signalled has changed         pids
 //   ended       the last step                                 from to exit duration error reason message
 //                                                             signals processes meanwhile
@@ -33,14 +35,26 @@
 
 namespace cancelable {
 
-enum class EventKind : std::uint8_t { accepted, adopted, status, cancel, signal, survivors, ended };
+enum class EventKind : std::uint8_t {
+    accepted,
+    adopted,
+    status,
+    cancel,
+    signal,
+    progress,
+    result,
+    survivors,
+    ended
+};
 
-inline constexpr std::array<std::pair<EventKind, std::string_view>, 7> kEventKinds{{
+inline constexpr std::array<std::pair<EventKind, std::string_view>, 9> kEventKinds{{
     {EventKind::accepted, "accepted"},
     {EventKind::adopted, "adopted"},
     {EventKind::status, "status"},
     {EventKind::cancel, "cancel"},
     {EventKind::signal, "signal"},
+    {EventKind::progress, "progress"},
+    {EventKind::result, "result"},
     {EventKind::survivors, "survivors"},
     {EventKind::ended, "ended"},
 }};

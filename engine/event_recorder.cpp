@@ -1,6 +1,7 @@
 #include "engine/event_recorder.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 
 namespace cancelable {
@@ -35,6 +36,13 @@ bool is_news(const Snapshot& before, const Snapshot& after) {
     return said.reason != heard.reason || !(said.by == heard.by);
 }
 
+// In whole percents, or with another text: what is finer would only drive other events out of the log.
+bool says_more(const Progress* before, const Progress* after) {
+    const auto percent = [](const Progress& progress) { return std::floor(progress.fraction * 100 + 1e-9); };
+    if (after == nullptr || before == after) return false;
+    return before == nullptr || before->text != after->text || percent(*before) != percent(*after);
+}
+
 }  // namespace
 
 void EventRecorder::changed(const Transition& step, const ShimReport* report) {
@@ -55,6 +63,11 @@ void EventRecorder::changed(const Transition& step, const ShimReport* report) {
         (!before->cancelation || before->cancelation->survivors != after->cancelation->survivors);
     if (survivors_changed)
         log_.append(EventKind::survivors, after, {{"pids", after->cancelation->survivors}});
+    if (says_more(before->progress.get(), after->progress.get()))
+        log_.append(EventKind::progress, after,
+                    {{"fraction", after->progress->fraction}, {"text", after->progress->text}});
+    if (after->result && before->result != after->result)
+        log_.append(EventKind::result, after, {{"bytes", static_cast<std::int64_t>(after->result->size())}});
     if (is_ended(after->status)) ended(after, before);
 }
 

@@ -93,6 +93,13 @@ struct Usage {
     std::uint64_t max_rss_bytes = 0;
 };
 
+// How far an operation says it is.
+struct Progress {
+    double fraction = 0;  // of all there is to do: 0 to 1
+    std::string text;
+    WallTime at{};
+};
+
 // One operation's record. A published record is immutable (see Snapshot); what never changes is shared by its
 // copies.
 struct Operation {
@@ -106,6 +113,8 @@ struct Operation {
     std::string error;  // why it could not be started or was lost; empty otherwise
     std::shared_ptr<const Cancelation> cancelation;
     std::optional<Usage> usage;
+    std::shared_ptr<const Progress> progress;   // null: it has said nothing
+    std::shared_ptr<const std::string> result;  // what it has left for others to read; null: nothing
 
     OperationId id() const noexcept { return spec->id; }
 };

@@ -19,6 +19,7 @@
 #include "engine/families.h"
 #include "engine/ids.h"
 #include "engine/launcher.h"
+#include "engine/notes.h"
 #include "engine/outcome.h"
 #include "engine/shim_link.h"
 #include "engine/side_command.h"
@@ -83,6 +84,7 @@ public:
     EventLog events_;
     std::function<void(const Transition&)> listener_;
     Ancestry ancestry_;
+    Notes& notes() noexcept { return notes_; }
 
 private:
     struct Live {
@@ -125,6 +127,7 @@ private:
     std::unordered_map<std::uint64_t, OperationId> waited_for_;
     std::uint64_t next_waiting_ = 1;
     EventRecorder recorder_{events_};
+    Notes notes_;
     Strays strays_;
     SideCommands side_commands_;
     OperationSources sources_;
@@ -142,6 +145,8 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       state_(std::move(state)),
       ids_(runtime_.get(), state_.get()),
       launcher_(std::move(launcher)),
+      notes_(loop, registry_, operations_.get(),
+             [this](OperationId id, const auto& edit) { return change(id, edit); }),
       strays_(loop, [this](pid_t pid) { return shims_.contains(pid) || side_commands_.owns(pid); }),
       side_commands_(loop, launcher_, strays_, settings_.socket_path),
       sources_(loop, registry_, side_commands_, settings_.warn),
@@ -185,6 +190,7 @@ void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLi
     const OperationId id = spec.id;
     Operation operation;
     operation.spec = std::make_shared<const OperationSpec>(spec);
+    notes_.recall(operation);
     const Snapshot first = registry_.register_operation(std::move(operation));
     Live& live = live_[id];
     live.link = std::move(link);
@@ -247,12 +253,16 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
 bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation&)>& edit,
                               const ShimReport* report) {
     const Snapshot before = registry_.get_operation(id);
-    const auto after = registry_.update(id, edit);
+    const auto after = registry_.update(id, [&](Operation& record) {
+        edit(record);
+        if (is_ended(record.status)) notes_.complete(record);
+    });
     if (!after) {
         warn("operation " + std::to_string(id) + ": " + after.error().sentence());
         return false;
     }
     recorder_.changed({before, *after}, report);
+    if (is_ended((*after)->status)) notes_.ended(id);
     sources_.follow(**after);
     if (listener_) listener_({before, *after});
     if (!is_settled(**after)) return true;
@@ -409,6 +419,7 @@ void Supervisor::Impl::release(OperationId id) {
     live_.erase(entry);
     if (!link) return;
     link->release();
+    notes_.forget(id);
     if (link->is_adopted())
         ancestry_.remove(id);  // Nobody will tell of its end.
     else
@@ -457,6 +468,7 @@ void Supervisor::Impl::lose(OperationId id, const std::string& why) {
         if (record.started_at) record.duration = *record.ended_at - *record.started_at;
     });
     live_.erase(id);
+    notes_.forget(id);
 }
 
 Result<> Supervisor::Impl::adopt() {
@@ -500,6 +512,7 @@ void Supervisor::Impl::adopt_record(OperationId id, Result<ExitRecord> record) {
     }
     recorder_.end_adoption(registry_.get_operation(id));
     forget_exit_record(operations_.get(), id);
+    notes_.forget(id);
 }
 
 Result<std::unique_ptr<Supervisor>> Supervisor::create(Loop& loop, Settings settings) {
@@ -547,6 +560,14 @@ Result<OperationId> Supervisor::operation_of(pid_t pid, int pidfd) const {
 
 Result<> Supervisor::signal(OperationId id, int signal_number, const Requester& by) {
     return impl_->signal(id, signal_number, by);
+}
+
+Result<> Supervisor::progress(OperationId id, double fraction, std::string text) {
+    return impl_->notes().progress(id, fraction, std::move(text));
+}
+
+Result<> Supervisor::result(OperationId id, std::string bytes) {
+    return impl_->notes().result(id, std::move(bytes));
 }
 
 std::uint64_t Supervisor::when_settled(OperationId id, Settled callback) {

@@ -74,6 +74,11 @@ public:
     // A signal to the command itself.
     Result<> signal(OperationId id, int signal_number, const Requester& by = {});
 
+    // What an operation says of itself; see Notes for the errors. Progress is thinned out, a result is safe
+    // once this returns.
+    Result<> progress(OperationId id, double fraction, std::string text);
+    Result<> result(OperationId id, std::string bytes);
+
     // Calls back once, from the loop, when the operation has ended, or when all that is left of it may not be
     // signalled (then it has survivors and is not ended). At once, before returning, where that is so
     // already. The number is for forget(). An unknown id is called back with a null snapshot.

@@ -99,6 +99,9 @@ public:
     bool is_doomed() const noexcept { return state_ == State::doomed; }
     void look_for_hangup();
 
+    // True while the peer has not read all that was sent to it.
+    bool is_behind() const noexcept { return !output_.empty(); }
+
     // Nothing is read or sent any more.
     void doom();
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "engine/process/signal_names.h"
+#include "ipc/byte_text.h"
 #include "ipc/results.h"
 #include "ipc/timestamp.h"
 
@@ -77,6 +78,18 @@ Usage decode_usage(const json& object) {
             get<std::uint64_t>(object, "max_rss")};
 }
 
+Progress decode_progress_fields(const json& object) {
+    return {get<double>(object, "fraction"), get<std::string>(object, "text"),
+            get_time(object, "at").value_or(WallTime{})};
+}
+
+std::string decode_result_bytes(const json& value) {
+    if (value.is_string()) return value.get<std::string>();
+    auto bytes = decode_base64(get<std::string>(value, "base64"));
+    if (!bytes) throw BadField{"result"};
+    return std::move(*bytes);
+}
+
 OperationSpec decode_spec_fields(const json& object) {
     OperationSpec spec;
     spec.id = get<OperationId>(object, "id");
@@ -117,6 +130,10 @@ Result<Operation> decode_operation(const json& object) {
         if (const auto& cancelation = object.at("cancel"); !cancelation.is_null())
             operation.cancelation = std::make_shared<const Cancelation>(decode_cancelation(cancelation));
         if (const auto& usage = object.at("usage"); !usage.is_null()) operation.usage = decode_usage(usage);
+        if (const auto found = object.find("progress"); found != object.end() && !found->is_null())
+            operation.progress = std::make_shared<const Progress>(decode_progress_fields(*found));
+        if (const auto found = object.find("result"); found != object.end() && !found->is_null())
+            operation.result = std::make_shared<const std::string>(decode_result_bytes(*found));
         return operation;
     } catch (const json::exception&) {
         return failure(ErrorCode::protocol,
@@ -125,6 +142,15 @@ Result<Operation> decode_operation(const json& object) {
         return failure(ErrorCode::protocol, "the supervisor described an operation with a \"" + field.name +
                                                 "\" that makes no sense");
     }
+}
+
+Result<Progress> decode_shown_progress(const json& object) {
+    try {
+        return decode_progress_fields(object);
+    } catch (const json::exception&) {
+    } catch (const BadField&) {
+    }
+    return failure(ErrorCode::protocol, "the supervisor described a progress in a way that makes no sense");
 }
 
 }  // namespace cancelable::ipc

@@ -39,6 +39,7 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
         params->spec.parent = parent && !is_ended(parent->status) ? *around : 0;
     }
     const bool watch = params->watch;
+    const bool progress = params->progress;
     auto request = make_run_request(std::move(*params), std::move(call.descriptors));
     if (!request) return std::unexpected(request.error());
     const auto snapshot = operations_.run(std::move(*request));
@@ -53,6 +54,7 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
     // The answer goes first, so that who is told of the end knows the operation.
     call.answer.result(encode_operation(**snapshot, wall_now()));
     if (!watch || !connection) return std::nullopt;
+    if (progress) watch_progress(connection, (*snapshot)->id());
     auto hold = std::make_shared<Hold>(connection);
     gather(connection.get(), {(*snapshot)->id()}, false, std::nullopt,
            [hold](const Gathering::Outcome& outcome) {
@@ -126,7 +128,9 @@ Service::Impl::Outcome Service::Impl::operation_show(Call& call) {
     const Snapshot snapshot = operations_.registry().get_operation(params->id);
     if (!snapshot)
         return failure(ErrorCode::not_found, "there is no operation " + std::to_string(params->id));
-    return encode_operation(*snapshot, wall_now());
+    json shown = encode_operation(*snapshot, wall_now());
+    add_result(shown, *snapshot);
+    return shown;
 }
 
 Error Service::Impl::nothing_matches(const Selector& selector, std::string_view kind) const {
@@ -188,7 +192,11 @@ Service::Impl::Outcome Service::Impl::operation_wait(Call& call) {
          operations_.registry().list(params->selector, Registry::Scope::live_and_ended))
         ids.push_back(snapshot->id());
     if (ids.empty()) return std::unexpected(nothing_matches(params->selector, "operation"));
-    const Connection* connection = call.answer.connection().get();
+    const auto holder = call.answer.connection();
+    if (params->progress && holder)
+        for (const OperationId id : ids)
+            watch_progress(holder, id);
+    const Connection* connection = holder.get();
     auto answer = std::make_shared<Answer>(std::move(call.answer));
     gather(connection, ids, params->any, params->timeout, [answer](const Gathering::Outcome& outcome) {
         answer->result(

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <functional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "engine/supervisor.h"
@@ -16,6 +18,8 @@ public:
     virtual std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request) = 0;
     virtual Result<OperationId> operation_of(pid_t pid, int pidfd) = 0;
     virtual Result<> signal(OperationId id, int signal_number, const Requester& by) = 0;
+    virtual Result<> progress(OperationId id, double fraction, std::string text) = 0;
+    virtual Result<> result(OperationId id, std::string bytes) = 0;
     virtual std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) = 0;
     virtual void forget(std::uint64_t callback_number) noexcept = 0;
     virtual void on_change(std::function<void(const Transition&)> listener) = 0;
@@ -36,6 +40,12 @@ public:
     }
     Result<> signal(OperationId id, int signal_number, const Requester& by) override {
         return supervisor_.signal(id, signal_number, by);
+    }
+    Result<> progress(OperationId id, double fraction, std::string text) override {
+        return supervisor_.progress(id, fraction, std::move(text));
+    }
+    Result<> result(OperationId id, std::string bytes) override {
+        return supervisor_.result(id, std::move(bytes));
     }
     std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) override {
         return supervisor_.when_settled(id, std::move(callback));

@@ -99,6 +99,7 @@ json encode(const WaitParams& wait) {
     json encoded{{"selector", encode_selector(wait.selector)}};
     if (wait.any) encoded["any"] = true;
     if (wait.timeout) encoded["timeout"] = seconds(*wait.timeout);
+    if (wait.progress) encoded["progress"] = true;
     return encoded;
 }
 
@@ -108,6 +109,7 @@ Result<WaitParams> decode_wait(json encoded) {
     get_selector(params, wait);
     params.get("any", wait.any);
     params.get("timeout", wait.timeout);
+    params.get("progress", wait.progress);
     return finished(params, std::move(wait));
 }
 

@@ -32,6 +32,8 @@ struct RunParams {
     // Where spec.parent is 0: it shall have no parent. Otherwise the supervisor finds out whose child it is.
     bool no_parent = false;
     OperationId operation_id = 0;  // what the caller's environment says of that; see CurrentParams
+
+    bool progress = false;  // with `watch`: `operation.progress` notifications too
 };
 nlohmann::json encode(const RunParams& params);
 Result<RunParams> decode_run(nlohmann::json params);
@@ -62,6 +64,7 @@ struct WaitParams {
     Selector selector;
     bool any = false;  // one is enough
     std::optional<std::chrono::milliseconds> timeout;
+    bool progress = false;  // `operation.progress` notifications are wanted meanwhile
 };
 nlohmann::json encode(const WaitParams& params);
 Result<WaitParams> decode_wait(nlohmann::json params);
@@ -89,6 +92,23 @@ struct CurrentParams {
 };
 nlohmann::json encode(const CurrentParams& params);
 Result<CurrentParams> decode_current(nlohmann::json params);
+
+// operation.progress
+struct ProgressParams {
+    double fraction = 0;
+    std::string text;
+    OperationId operation_id = 0;  // as above
+};
+nlohmann::json encode(const ProgressParams& params);
+Result<ProgressParams> decode_progress(nlohmann::json params);
+
+// operation.result
+struct ResultParams {
+    std::string bytes;             // any, zero bytes included
+    OperationId operation_id = 0;  // as above
+};
+nlohmann::json encode(const ResultParams& params);
+Result<ResultParams> decode_result(nlohmann::json params);
 
 // supervisor.stop
 struct StopParams {

@@ -95,9 +95,20 @@ json encode_operation(const Operation& operation, WallTime now) {
         sources.push_back(to_utf8(source));
     encoded["cancel"] = operation.cancelation ? encode_cancelation(*operation.cancelation) : json();
     encoded["usage"] = operation.usage ? encode_usage(*operation.usage) : json();
+    encoded["progress"] = operation.progress ? encode_progress(*operation.progress) : json();
     encoded["log"] = spec.log.empty() ? json() : json(to_utf8(spec.log));
     encoded["error"] = operation.error.empty() ? json() : json(to_utf8(operation.error));
     return encoded;
+}
+
+json encode_progress(const Progress& progress) {
+    return {{"fraction", progress.fraction},
+            {"text", to_utf8(progress.text)},
+            {"at", format_timestamp(progress.at)}};
+}
+
+void add_result(json& encoded, const Operation& operation) {
+    encoded["result"] = operation.result ? bytes_to_json(*operation.result) : json();
 }
 
 json encode_info(const SupervisorInfo& info) {

@@ -19,9 +19,17 @@ namespace cancelable::ipc {
 // `now` is for the duration of an operation that has not ended.
 nlohmann::json encode_operation(const Operation& operation, WallTime now);
 
+nlohmann::json encode_progress(const Progress& progress);
+
+// Adds the operation's result, bytes and all: `result` is a string, {"base64": "…"} or null. Only where one
+// operation is shown: a list of many would be too large.
+void add_result(nlohmann::json& encoded, const Operation& operation);
+
 // The way back, for clients. A live operation's `duration` is set here, as it was when the supervisor
 // answered. Fields that are unknown are passed over, so that an older client reads a newer supervisor.
 Result<Operation> decode_operation(const nlohmann::json& json);
+
+Result<Progress> decode_shown_progress(const nlohmann::json& json);
 
 // The `supervisor` part of the statistics, and supervisor.status.
 struct SupervisorInfo {

@@ -139,6 +139,7 @@ json encode(const RunParams& run) {
     if (launch.closed_stdio != 0) encoded["closed_stdio"] = launch.closed_stdio;
     if (run.log) encoded["log"] = true;
     if (run.watch) encoded["watch"] = true;
+    if (run.progress) encoded["progress"] = true;
     return encoded;
 }
 
@@ -173,6 +174,7 @@ Result<RunParams> decode_run(json encoded) {
     params.get("closed_stdio", launch.closed_stdio, 0, 7);
     params.get("log", run.log);
     params.get("watch", run.watch);
+    params.get("progress", run.progress);
     if (auto finished = params.finish(); !finished) return std::unexpected(finished.error());
     return run;
 }

@@ -37,6 +37,7 @@ const std::vector<Service::Impl::NamedMethod> Service::Impl::kMethods{
     {"operation.run", &Impl::operation_run},           {"operation.cancel", &Impl::operation_cancel},
     {"operation.wait", &Impl::operation_wait},         {"operation.list", &Impl::operation_list},
     {"operation.show", &Impl::operation_show},         {"operation.signal", &Impl::operation_signal},
+    {"operation.progress", &Impl::operation_progress}, {"operation.result", &Impl::operation_result},
     {"operation.current", &Impl::operation_current},   {"events.subscribe", &Impl::events_subscribe},
     {"events.unsubscribe", &Impl::events_unsubscribe}, {"stats.get", &Impl::stats_get},
     {"supervisor.hello", &Impl::supervisor_hello},     {"supervisor.status", &Impl::supervisor_status},
@@ -70,6 +71,10 @@ void Service::Impl::handle(Answer answer, Request request, std::vector<UniqueFd>
 void Service::Impl::closed(const Connection& connection) noexcept {
     std::erase_if(pending_, [&](const auto& entry) { return entry.second->connection == &connection; });
     std::erase_if(list_waiters_, [&](const ListWaiter& waiter) { return waiter.connection == &connection; });
+    std::erase_if(progress_watchers_, [&](const auto& entry) {
+        const auto watcher = entry.second.lock();
+        return !watcher || watcher.get() == &connection;
+    });
     std::erase_if(start_waiters_, [&](const auto& entry) { return entry.second.connection == &connection; });
     event_streams_.closed(connection);
 }
@@ -95,6 +100,7 @@ Service::Impl::Outcome Service::Impl::events_unsubscribe(Call& call) {
 void Service::Impl::changed(const Transition& transition) {
     ++revision_;
     answer_start_waiter(transition.after);
+    progress_changed(transition);
     if (!list_waiters_.empty() && !change_timer_.is_active()) change_timer_.start(kChangeDelay);
 }
 

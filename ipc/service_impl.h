@@ -76,6 +76,8 @@ private:
     Outcome operation_current(Call& call);
     Outcome events_subscribe(Call& call);
     Outcome events_unsubscribe(Call& call);
+    Outcome operation_progress(Call& call);
+    Outcome operation_result(Call& call);
     Outcome stats_get(Call& call);
 
     Result<OperationId> operation_of_caller(const Answer& answer, OperationId said) const;
@@ -87,6 +89,10 @@ private:
                 std::optional<std::chrono::milliseconds> timeout, Gathering::Done done);
     void answer_list_waiters();
     void answer_start_waiter(const Snapshot& operation);
+    Result<OperationId> callers_operation(const Call& call, OperationId said) const;
+    void watch_progress(const std::shared_ptr<Connection>& connection, OperationId id);
+    static void tell_progress(Connection& connection, const Operation& operation);
+    void progress_changed(const Transition& transition);
     void stop_when_gone(Answer to, const std::vector<OperationId>& ids);
     void leave(StopParams::Mode mode);
     void sweep();
@@ -106,6 +112,7 @@ private:
     std::list<ListWaiter> list_waiters_;
     std::map<OperationId, StartWaiter> start_waiters_;
     EventStreams event_streams_;
+    std::multimap<OperationId, std::weak_ptr<Connection>> progress_watchers_;
     Timer change_timer_;
     Timer sweeper_;
 };

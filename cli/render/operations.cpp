@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <map>
 
+#include "cli/render/progress.h"
 #include "cli/render/table.h"
 #include "cli/render/text.h"
 #include "cli/terminal/screen.h"
@@ -101,6 +103,15 @@ private:
     std::string text_;
 };
 
+// What fits in a line is shown as it is, and of the rest how to get it.
+std::string result_text(const std::string& result, OperationId id) {
+    constexpr std::size_t kLongest = 200;
+    const auto end = result.find_last_not_of('\n');
+    const std::string_view text = std::string_view(result).substr(0, end == std::string::npos ? 0 : end + 1);
+    if (text.size() <= kLongest && text.find('\n') == std::string_view::npos) return in_quotes(text);
+    return fmt::format("{} bytes: cancelable show {} --result", result.size(), id);
+}
+
 std::string asked_by(const Requester& by) {
     if (by.pid == 0) return {};
     return fmt::format("user {}, process {}", by.uid, by.pid);
@@ -178,19 +189,25 @@ std::string exit_text(const Operation& operation) {
 }
 
 std::string operations_table(const std::vector<Operation>& operations, const View& view, bool as_tree) {
-    Table table(
-        {{"ID", true}, {"NAME", false, 8}, {"STATUS"}, {"TIME", true}, {"PID", true}, {"COMMAND", false, 7}});
+    const bool has_progress =
+        std::ranges::any_of(operations, [](const Operation& one) { return one.progress != nullptr; });
+    std::vector<Column> columns{{"ID", true}, {"NAME", false, 8}, {"STATUS"}, {"TIME", true}};
+    if (has_progress) columns.push_back({"PROGRESS", false, 8});
+    columns.insert(columns.end(), {{"PID", true}, {"COMMAND", false, 7}});
+    Table table(std::move(columns));
     for (const Line& line : in_order(operations, as_tree)) {
         const Operation& operation = *line.operation;
         std::string status(to_string(operation.status));
         // What an end that is no plain success came to is worth the room.
         if (operation.status == Status::failed) status += fmt::format(" ({})", exit_text(operation));
-        table.add_row({{std::to_string(operation.id()), Style::bold},
-                       {line.branch + printable(operation.spec->name)},
-                       {status, style_of(operation.status)},
-                       {format_duration(elapsed(operation, view.now))},
-                       {operation.pid ? std::to_string(*operation.pid) : "-"},
-                       {command_line(operation.spec->command), Style::dim}});
+        std::vector<Cell> cells{{std::to_string(operation.id()), Style::bold},
+                                {line.branch + printable(operation.spec->name)},
+                                {status, style_of(operation.status)},
+                                {format_duration(elapsed(operation, view.now))}};
+        if (has_progress) cells.push_back({operation.progress ? progress_text(*operation.progress) : "-"});
+        cells.push_back({operation.pid ? std::to_string(*operation.pid) : "-"});
+        cells.push_back({command_line(operation.spec->command), Style::dim});
+        table.add_row(std::move(cells));
     }
     return table.render(view.width, view.palette);
 }
@@ -223,6 +240,10 @@ std::string operation_details(const Operation& operation, const View& view) {
                     fmt::format("{} user, {} system, {} at most", format_duration(operation.usage->user),
                                 format_duration(operation.usage->system),
                                 format_size(operation.usage->max_rss_bytes)));
+    if (operation.progress)
+        details.add("progress", fmt::format("{} (at {})", progress_text(*operation.progress),
+                                            local_time(operation.progress->at)));
+    if (operation.result) details.add("result", result_text(*operation.result, spec.id));
     details.add("log", printable(spec.log));
     return std::move(details).text();
 }

@@ -211,8 +211,12 @@ Result<int> run_foreground(const Globals& globals, const Prepared& prepared, boo
     auto signals = SignalTokens::install(kPassedOn);
     if (!signals) return std::unexpected(signals.error());
     const TerminalModes modes(STDIN_FILENO);
-    Foreground foreground(std::move(*connection), **signals, prepared.params.spec.key);
-    const auto operation = foreground.run(ipc::encode(prepared.params), prepared.descriptors);
+    ProgressLine progress(STDERR_FILENO, prepared.params.spec.name, !globals.quiet);
+    Foreground foreground(std::move(*connection), **signals, progress, prepared.params.spec.key);
+    ipc::RunParams params = prepared.params;
+    params.progress = progress.is_possible();
+    const auto operation = foreground.run(ipc::encode(params), prepared.descriptors);
+    progress.hide();
     if (!operation) return std::unexpected(operation.error());
     if (operation->cancelation) modes.restore();
     const Outcome outcome = outcome_of(*operation, preserve_status);

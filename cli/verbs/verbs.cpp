@@ -15,6 +15,8 @@ constexpr std::array kVerbs{
     Verb{"events", "", "print what happens to operations as it happens", verb_events},
     Verb{"stats", "", "numbers about all operations", verb_stats},
     Verb{"current", "", "print the operation that this is part of", verb_current},
+    Verb{"progress", "", "say how far the operation is that this is part of", verb_progress},
+    Verb{"result", "", "put down what has come of it", verb_result},
     Verb{"supervisor", "", "run, start, stop, restart the supervisor, or ask how it is", verb_supervisor},
     Verb{"config", "", "show and check the configuration", verb_config},
 };

@@ -23,6 +23,8 @@ int verb_logs(Globals globals, const Words& words);
 int verb_events(Globals globals, const Words& words);
 int verb_stats(Globals globals, const Words& words);
 int verb_current(Globals globals, const Words& words);
+int verb_progress(Globals globals, const Words& words);
+int verb_result(Globals globals, const Words& words);
 int verb_supervisor(Globals globals, const Words& words);
 int verb_config(Globals globals, const Words& words);
 

@@ -6,7 +6,7 @@ _cancelable_ids() {
 
 _cancelable() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
-    local verbs="run list ls ps cancel stop kill show inspect wait logs events stats current supervisor config"
+    local verbs="run list ls ps cancel stop kill show inspect wait logs events stats current progress result supervisor config"
     local everywhere="--socket --config --color --quiet --verbose --help"
     local selectors="--name --tag --status --older-than --newer-than --parent --all"
     local run="--detach --name --timeout --grace --signal --orphans --cwd --env --tag --parent --log --no-log
@@ -29,7 +29,7 @@ _cancelable() {
         --on-disconnect) COMPREPLY=($(compgen -W "cancel keep" -- "$current")); return ;;
         --signal) COMPREPLY=($(compgen -W "TERM INT HUP QUIT USR1 USR2 KILL" -- "$current")); return ;;
         --status) COMPREPLY=($(compgen -W "pending running paused cancelling completed failed cancelled timeout lost" -- "$current")); return ;;
-        --kind) COMPREPLY=($(compgen -W "accepted adopted status cancel signal survivors ended" -- "$current")); return ;;
+        --kind) COMPREPLY=($(compgen -W "accepted adopted status cancel signal progress result survivors ended" -- "$current")); return ;;
         --socket | --config) compopt -o default; return ;;
         -C | --cwd) compopt -o dirnames; return ;;
         --parent) COMPREPLY=($(compgen -W "none $(_cancelable_ids list)" -- "$current")); return ;;
@@ -61,7 +61,9 @@ _cancelable() {
             COMPREPLY=($(compgen -W "$selectors --message --signal --grace --now --no-wait --dry-run --json $everywhere
                 $(_cancelable_ids list)" -- "$current")) ;;
         wait) COMPREPLY=($(compgen -W "$selectors --any --timeout --json $everywhere $(_cancelable_ids list)" -- "$current")) ;;
-        show | inspect) COMPREPLY=($(compgen -W "--json $everywhere $(_cancelable_ids list --all)" -- "$current")) ;;
+        progress) COMPREPLY=($(compgen -W "$everywhere" -- "$current")) ;;
+        result) compopt -o default; COMPREPLY=($(compgen -W "--text $everywhere" -- "$current")) ;;
+        show | inspect) COMPREPLY=($(compgen -W "--json --result $everywhere $(_cancelable_ids list --all)" -- "$current")) ;;
         logs) COMPREPLY=($(compgen -W "--follow --lines $everywhere $(_cancelable_ids list --all)" -- "$current")) ;;
         events) COMPREPLY=($(compgen -W "$selectors --kind --replay --after --no-follow --json $everywhere $(_cancelable_ids list)" -- "$current")) ;;
         stats | current) COMPREPLY=($(compgen -W "--json $everywhere" -- "$current")) ;;

@@ -1,6 +1,6 @@
 # Completion of cancelable for fish.
 
-set -l verbs run list ls ps cancel stop kill show inspect wait logs events stats current supervisor config
+set -l verbs run list ls ps cancel stop kill show inspect wait logs events stats current progress result supervisor config
 
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a run -d "run a command as an operation"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a list -d "list operations"
@@ -11,6 +11,10 @@ complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a logs -d
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a events -d "print what happens to operations"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a stats -d "numbers about all operations"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a current -d "the operation that this is part of"
+complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a progress -d "how far the operation is"
+complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a result -d "what has come of the operation"
+complete -c cancelable -n "__fish_seen_subcommand_from result" -l text -x -d "the result itself"
+complete -c cancelable -n "__fish_seen_subcommand_from show inspect" -l result -d "only its result"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a supervisor -d "the supervisor"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a config -d "the configuration"
 
@@ -44,7 +48,7 @@ complete -c cancelable -n $pick -l tag -x -d "with this tag"
 complete -c cancelable -n $pick -l status -x -a "pending running paused cancelling completed failed cancelled timeout lost"
 complete -c cancelable -n $pick -l older-than -x -d "accepted longer ago than this"
 complete -c cancelable -n $pick -l newer-than -x -d "accepted since then"
-complete -c cancelable -n "__fish_seen_subcommand_from events" -l kind -x -a "accepted adopted status cancel signal survivors ended"
+complete -c cancelable -n "__fish_seen_subcommand_from events" -l kind -x -a "accepted adopted status cancel signal progress result survivors ended"
 complete -c cancelable -n "__fish_seen_subcommand_from events" -s n -l replay -x -d "begin with the last N"
 complete -c cancelable -n "__fish_seen_subcommand_from events" -l after -x -d "go on behind this number"
 complete -c cancelable -n "__fish_seen_subcommand_from events" -l no-follow -d "only what is remembered"

@@ -66,6 +66,20 @@ public:
         return {};
     }
 
+    Result<> progress(OperationId id, double fraction, std::string text) override {
+        if (!registry_.get_operation(id)) return failure(ErrorCode::not_found, "there is no such operation");
+        const auto said = std::make_shared<const Progress>(Progress{fraction, std::move(text), wall_now()});
+        change(id, [&](Operation& operation) { operation.progress = said; });
+        return {};
+    }
+
+    Result<> result(OperationId id, std::string bytes) override {
+        if (!registry_.get_operation(id)) return failure(ErrorCode::not_found, "there is no such operation");
+        const auto kept = std::make_shared<const std::string>(std::move(bytes));
+        change(id, [&](Operation& operation) { operation.result = kept; });
+        return {};
+    }
+
     std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) override {
         const Snapshot snapshot = registry_.get_operation(id);
         const std::uint64_t number = ++last_callback_;

@@ -107,12 +107,16 @@ TEST_CASE("an unknown method and an unknown parameter are named") {
     CHECK(method["message"] == "unknown method \"operation.rum\"");
     for (const char* name :
          {"events.subscribe", "events.unsubscribe", "operation.run", "operation.list", "operation.show",
-          "operation.cancel", "operation.signal", "operation.wait", "operation.current", "stats.get",
-          "supervisor.hello", "supervisor.status", "supervisor.stop"}) {
+          "operation.cancel", "operation.signal", "operation.wait", "operation.current", "operation.progress",
+          "operation.result", "stats.get", "supervisor.hello", "supervisor.status", "supervisor.stop"}) {
         CAPTURE(name);
-        const json error = fixture.call(
-            name,
-            {{"command", {"x"}}, {"id", 1}, {"signal", "TERM"}, {"subscription", 1}, {"zzz", 1}})["error"];
+        const json error = fixture.call(name, {{"command", {"x"}},
+                                               {"id", 1},
+                                               {"signal", "TERM"},
+                                               {"subscription", 1},
+                                               {"fraction", 1},
+                                               {"result", ""},
+                                               {"zzz", 1}})["error"];
         CHECK(error["code"] == -32602);
         CHECK(error["message"].get<std::string>().find("unknown parameter") != std::string::npos);
     }
@@ -460,14 +464,60 @@ TEST_CASE("stop that cancels answers when all are gone, and stops although the o
     CHECK(fixture.stops == std::vector{StopParams::Mode::cancel});
 }
 
+TEST_CASE("who runs an operation with progress is told of each that is published") {
+    Fixture fixture;
+    const OperationId id = fixture.run("train", {{"watch", true}, {"progress", true}});
+    RawPeer inside(fixture.path);
+    CHECK(fixture.call(inside, "operation.progress",
+                       {{"fraction", 0.4}, {"text", "epoch 4/10"}, {"operation_id", id}})["result"]["id"] ==
+          id);
+    const json told = fixture.peer.await(fixture.loop);
+    CHECK(told["method"] == "operation.progress");
+    CHECK(told["params"]["id"] == id);
+    CHECK(told["params"]["progress"]["fraction"] == 0.4);
+    CHECK(told["params"]["progress"]["text"] == "epoch 4/10");
+    // Who starts to wait is told at once how far it is.
+    RawPeer waiting(fixture.path);
+    waiting.request(99, "operation.wait", {{"selector", {{"ids", {id}}}}, {"progress", true}});
+    CHECK(waiting.await(fixture.loop)["params"]["progress"]["fraction"] == 0.4);
+    fixture.operations.end(id, Status::completed);
+    CHECK(fixture.peer.await(fixture.loop)["method"] == "operation.ended");
+    CHECK(waiting.await(fixture.loop)["id"] == 99);
+}
+
+TEST_CASE("a result comes back byte for byte from show, and from nothing else") {
+    Fixture fixture;
+    const OperationId id = fixture.run("train");
+    CHECK(fixture.call("operation.show", {{"id", id}})["result"]["result"].is_null());
+    for (const json& result : {json("text"), json(""), json("a\u0000b"), json{{"base64", "AP8="}}}) {
+        CHECK_FALSE(
+            fixture.call("operation.result", {{"result", result}, {"operation_id", id}}).contains("error"));
+        CHECK(fixture.call("operation.show", {{"id", id}})["result"]["result"] == result);
+    }
+    CHECK_FALSE(fixture.call("operation.list")["result"]["operations"][0].contains("result"));
+    CHECK(fixture.call("operation.result", {{"result", 5}, {"operation_id", id}})["error"]["code"] == -32602);
+    CHECK(fixture.call("operation.result",
+                       {{"result", {{"base64", "?"}}}, {"operation_id", id}})["error"]["code"] == -32602);
+}
+
+TEST_CASE("progress and result of nobody's operation are refused") {
+    Fixture fixture;
+    for (const json& params : {json{{"fraction", 0.5}}, json{{"fraction", 0.5}, {"operation_id", 77}}})
+        CHECK(fixture.call("operation.progress", params)["error"]["message"] ==
+              "this is not part of an operation");
+    CHECK(fixture.call("operation.result", {{"result", ""}})["error"]["code"] == -32001);
+    for (const json& fraction : {json(-0.1), json(1.1), json("40%"), json(nullptr)})
+        CHECK(fixture.call("operation.progress", {{"fraction", fraction}})["error"]["code"] == -32602);
+}
+
 TEST_CASE("the page on the protocol has every method, and examples that are understood") {
     const ProtocolPage page;
     const std::set<std::string> documented(page.methods.begin(), page.methods.end());
     CHECK(documented == std::set<std::string>{"events.subscribe", "events.unsubscribe", "operation.cancel",
-                                              "operation.current", "operation.list", "operation.run",
-                                              "operation.show", "operation.signal", "operation.wait",
-                                              "stats.get", "supervisor.hello", "supervisor.status",
-                                              "supervisor.stop"});
+                                              "operation.current", "operation.list", "operation.progress",
+                                              "operation.result", "operation.run", "operation.show",
+                                              "operation.signal", "operation.wait", "stats.get",
+                                              "supervisor.hello", "supervisor.status", "supervisor.stop"});
     std::set<std::string> shown;
     for (const json& example : page.requests) {
         CAPTURE(example.dump());

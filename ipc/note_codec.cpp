@@ -1,0 +1,69 @@
+// The parameters of operation.progress and operation.result.
+#include <utility>
+
+#include "ipc/byte_text.h"
+#include "ipc/params.h"
+#include "ipc/requests.h"
+
+namespace cancelable::ipc {
+namespace {
+
+using nlohmann::json;
+
+// A result may hold anything, zero bytes included: nobody tells it to the kernel.
+void get_bytes(Params& params, std::string_view name, std::string& target) {
+    auto value = params.take(name);
+    if (!value) return;
+    if (value->is_string()) {
+        target = std::move(value->get_ref<std::string&>());
+        return;
+    }
+    const bool is_encoded = value->is_object() && value->size() == 1 && value->contains("base64") &&
+                            (*value)["base64"].is_string();
+    if (!is_encoded) return params.fail(name, R"(must be a string or {"base64": "…"})");
+    auto decoded = decode_base64((*value)["base64"].get_ref<const std::string&>());
+    if (!decoded) return params.fail(name, decoded.error().doing);
+    target = std::move(*decoded);
+}
+
+}  // namespace
+
+json encode(const ProgressParams& progress) {
+    json encoded{{"fraction", progress.fraction}};
+    if (!progress.text.empty()) encoded["text"] = bytes_to_json(progress.text);
+    if (progress.operation_id != 0) encoded["operation_id"] = progress.operation_id;
+    return encoded;
+}
+
+Result<ProgressParams> decode_progress(json encoded) {
+    ProgressParams progress;
+    Params params(encoded, "operation.progress");
+    params.require("fraction");
+    if (const auto fraction = params.take("fraction")) {
+        progress.fraction = fraction->is_number() ? fraction->get<double>() : -1;
+        if (!(progress.fraction >= 0 && progress.fraction <= 1))
+            params.fail("fraction", "must be a number from 0 to 1");
+    }
+    params.get("text", progress.text);
+    params.get("operation_id", progress.operation_id);
+    if (auto finished = params.finish(); !finished) return std::unexpected(finished.error());
+    return progress;
+}
+
+json encode(const ResultParams& result) {
+    json encoded{{"result", bytes_to_json(result.bytes)}};
+    if (result.operation_id != 0) encoded["operation_id"] = result.operation_id;
+    return encoded;
+}
+
+Result<ResultParams> decode_result(json encoded) {
+    ResultParams result;
+    Params params(encoded, "operation.result");
+    params.require("result");
+    get_bytes(params, "result", result.bytes);
+    params.get("operation_id", result.operation_id);
+    if (auto finished = params.finish(); !finished) return std::unexpected(finished.error());
+    return result;
+}
+
+}  // namespace cancelable::ipc
