@@ -102,7 +102,8 @@ Result<> Foreground::take_listed(const json& result) {
     const bool was_known = id_.has_value();
     take(std::move(*operation));
     if (was_known || ended_) return {};
-    const auto sent = connection_.send("operation.wait", ipc::encode(wait_for(*id_, progress_.is_possible())));
+    const auto sent =
+        connection_.send("operation.wait", ipc::encode(wait_for(*id_, progress_.is_possible())));
     if (!sent) return std::unexpected(sent.error());
     wait_request_ = *sent;
     return {};
@@ -152,7 +153,8 @@ Result<> Foreground::ask_again() {
     // It may not have heard of them; saying it twice does no harm.
     polite_sent_ = hurry_sent_ = false;
     if (id_) {
-        const auto sent = connection_.send("operation.wait", ipc::encode(wait_for(*id_, progress_.is_possible())));
+        const auto sent =
+            connection_.send("operation.wait", ipc::encode(wait_for(*id_, progress_.is_possible())));
         if (!sent) return std::unexpected(sent.error());
         wait_request_ = *sent;
         return {};

@@ -100,6 +100,14 @@ struct Progress {
     WallTime at{};
 };
 
+// That cancelations of an operation are held back at present.
+struct Shielded {
+    std::size_t count = 0;               // how many shields there are
+    std::chrono::milliseconds limit{0};  // the longest of theirs
+    std::optional<WallTime> until;       // where one is held back: when it comes at the latest
+    friend bool operator==(const Shielded&, const Shielded&) = default;
+};
+
 // One operation's record. A published record is immutable (see Snapshot); what never changes is shared by its
 // copies.
 struct Operation {
@@ -113,6 +121,7 @@ struct Operation {
     std::string error;  // why it could not be started or was lost; empty otherwise
     std::shared_ptr<const Cancelation> cancelation;
     std::optional<Usage> usage;
+    std::optional<Shielded> shielded;
     std::shared_ptr<const Progress> progress;   // null: it has said nothing
     std::shared_ptr<const std::string> result;  // what it has left for others to read; null: nothing
 

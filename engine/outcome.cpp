@@ -37,6 +37,11 @@ void apply_report(Operation& operation, const ShimReport& report) {
         operation.exit = Exit{.by_signal = false, .value = launch_failure_code(report)};
         operation.error = Error{ErrorCode::system, report.failed_doing, report.failed_errno}.sentence();
     }
+    operation.shielded.reset();
+    if (report.shields > 0 && !report.over) {
+        operation.shielded = Shielded{.count = report.shields, .limit = report.shield_limit, .until = {}};
+        if (report.held_until != WallTime{}) operation.shielded->until = report.held_until;
+    }
     if (report.cancelation) {
         // The shim's word is the last one: it may have cancelled on its own before our request reached it.
         auto cancelation = std::make_shared<Cancelation>();

@@ -53,15 +53,16 @@ void ShimLink::read_channel() {
     }
 }
 
-void ShimLink::send(const ShimCommand& command) {
+void ShimLink::send(const ShimCommand& command, UniqueFd descriptor) {
     if (!channel_) return;
-    unsent_.push_back(encode(command));
+    unsent_.push_back({encode(command), std::move(descriptor)});
     flush();
 }
 
 void ShimLink::flush() {
     while (channel_ && !unsent_.empty()) {
-        const auto sent = send_packet(channel_.get(), unsent_.front());
+        const auto sent =
+            send_packet(channel_.get(), unsent_.front().bytes, unsent_.front().descriptor.get());
         if (!sent && (sent.error().os_errno == EAGAIN || sent.error().os_errno == ENOBUFS)) break;
         unsent_
             .pop_front();  // A shim that is gone needs no commands; the channel's end is read, not guessed.

@@ -39,7 +39,7 @@ public:
     ShimLink& operator=(const ShimLink&) = delete;
 
     // Never waits: what the channel cannot take now is sent when it can.
-    void send(const ShimCommand& command);
+    void send(const ShimCommand& command, UniqueFd descriptor = {});
 
     // Lets the shim go after its last report, and closes the channel. `gone` comes once it is reaped, which
     // for one that has left orphans alone is when the last of them ends; never for a shim that is not our
@@ -76,7 +76,11 @@ private:
     UniqueFd channel_;
     std::unique_ptr<Watch> channel_watch_;
     std::unique_ptr<Watch> process_watch_;
-    std::deque<std::vector<std::byte>> unsent_;
+    struct Unsent {
+        std::vector<std::byte> bytes;
+        UniqueFd descriptor;  // none, for most
+    };
+    std::deque<Unsent> unsent_;
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 

@@ -76,6 +76,7 @@ public:
     Result<Snapshot> run(RunRequest request);
     std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request);
     Result<> signal(OperationId id, int number, const Requester& by);
+    Result<> shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder);
     std::uint64_t when_settled(OperationId id, Settled callback);
     void forget(std::uint64_t number) noexcept;
     Result<> adopt();
@@ -369,6 +370,15 @@ Result<> Supervisor::Impl::signal(OperationId id, int number, const Requester& b
     return {};
 }
 
+Result<> Supervisor::Impl::shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder) {
+    const auto entry = live_.find(id);
+    if (entry == live_.end())
+        return failure(ErrorCode::not_found, "no live operation has the id " + std::to_string(id));
+    if (entry->second.link)
+        entry->second.link->send({.kind = ShimCommandKind::shield, .limit = limit}, std::move(holder));
+    return {};
+}
+
 void Supervisor::Impl::reported(OperationId id, const ShimReport& report, UniqueFd description) {
     if (const auto adopting = adopting_.find(id); adopting != adopting_.end()) {
         auto decoded = read_description(description.get());
@@ -560,6 +570,10 @@ Result<OperationId> Supervisor::operation_of(pid_t pid, int pidfd) const {
 
 Result<> Supervisor::signal(OperationId id, int signal_number, const Requester& by) {
     return impl_->signal(id, signal_number, by);
+}
+
+Result<> Supervisor::shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder) {
+    return impl_->shield(id, limit, std::move(holder));
 }
 
 Result<> Supervisor::progress(OperationId id, double fraction, std::string text) {

@@ -74,6 +74,10 @@ public:
     // A signal to the command itself.
     Result<> signal(OperationId id, int signal_number, const Requester& by = {});
 
+    // Holds cancelations of a live operation back while somebody has the other end of `holder` open, for
+    // `limit` at most. Its shim answers on `holder`: its pid, or nothing where it takes no more shields.
+    Result<> shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder);
+
     // What an operation says of itself; see Notes for the errors. Progress is thinned out, a result is safe
     // once this returns.
     Result<> progress(OperationId id, double fraction, std::string text);

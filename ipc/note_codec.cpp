@@ -1,4 +1,4 @@
-// The parameters of operation.progress and operation.result.
+// The parameters of what is asked for from inside an operation: operation.shield, .progress and .result.
 #include <utility>
 
 #include "ipc/byte_text.h"
@@ -27,6 +27,26 @@ void get_bytes(Params& params, std::string_view name, std::string& target) {
 }
 
 }  // namespace
+
+json encode(const ShieldParams& shield) {
+    json encoded{{"descriptors", {"shield"}}, {"limit", std::chrono::duration<double>(shield.limit).count()}};
+    if (shield.operation_id != 0) encoded["operation_id"] = shield.operation_id;
+    return encoded;
+}
+
+Result<ShieldParams> decode_shield(json encoded) {
+    ShieldParams shield;
+    Params params(encoded, "operation.shield");
+    std::vector<std::string> descriptors;
+    params.require("descriptors");
+    params.get("descriptors", descriptors);
+    if (descriptors != std::vector<std::string>{"shield"})
+        params.fail("descriptors", R"(must be ["shield"])");
+    params.get("limit", shield.limit);
+    params.get("operation_id", shield.operation_id);
+    if (auto finished = params.finish(); !finished) return std::unexpected(finished.error());
+    return shield;
+}
 
 json encode(const ProgressParams& progress) {
     json encoded{{"fraction", progress.fraction}};

@@ -1,4 +1,7 @@
-// What operations say of themselves, and who is told of it as it comes.
+// What is asked for from inside an operation, and who is told of its progress as it comes.
+#include <sys/socket.h>
+#include <sys/stat.h>
+
 #include <utility>
 
 #include "ipc/requests.h"
@@ -15,6 +18,20 @@ Result<OperationId> Service::Impl::callers_operation(const Call& call, Operation
     if (*around == 0 || !operations_.registry().get_operation(*around))
         return failure(ErrorCode::not_found, "this is not part of an operation");
     return around;
+}
+
+Service::Impl::Outcome Service::Impl::operation_shield(Call& call) {
+    const auto params = decode_shield(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    struct stat status{};
+    if (call.descriptors.size() != 1 || ::fstat(call.descriptors.front().get(), &status) != 0 ||
+        !S_ISSOCK(status.st_mode))
+        return failure(ErrorCode::usage, "operation.shield needs a socket as its descriptor");
+    const auto id = callers_operation(call, params->operation_id);
+    if (!id) return std::unexpected(id.error());
+    if (auto sent = operations_.shield(*id, params->limit, std::move(call.descriptors.front())); !sent)
+        return std::unexpected(sent.error());
+    return json{{"id", *id}};
 }
 
 Service::Impl::Outcome Service::Impl::operation_progress(Call& call) {

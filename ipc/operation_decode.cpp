@@ -78,6 +78,11 @@ Usage decode_usage(const json& object) {
             get<std::uint64_t>(object, "max_rss")};
 }
 
+Shielded decode_shielded(const json& object) {
+    return {get<std::size_t>(object, "count"),
+            from_seconds<std::chrono::milliseconds>(get<double>(object, "limit")), get_time(object, "until")};
+}
+
 Progress decode_progress_fields(const json& object) {
     return {get<double>(object, "fraction"), get<std::string>(object, "text"),
             get_time(object, "at").value_or(WallTime{})};
@@ -130,6 +135,8 @@ Result<Operation> decode_operation(const json& object) {
         if (const auto& cancelation = object.at("cancel"); !cancelation.is_null())
             operation.cancelation = std::make_shared<const Cancelation>(decode_cancelation(cancelation));
         if (const auto& usage = object.at("usage"); !usage.is_null()) operation.usage = decode_usage(usage);
+        if (const auto found = object.find("shielded"); found != object.end() && !found->is_null())
+            operation.shielded = decode_shielded(*found);
         if (const auto found = object.find("progress"); found != object.end() && !found->is_null())
             operation.progress = std::make_shared<const Progress>(decode_progress_fields(*found));
         if (const auto found = object.find("result"); found != object.end() && !found->is_null())

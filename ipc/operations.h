@@ -18,6 +18,7 @@ public:
     virtual std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request) = 0;
     virtual Result<OperationId> operation_of(pid_t pid, int pidfd) = 0;
     virtual Result<> signal(OperationId id, int signal_number, const Requester& by) = 0;
+    virtual Result<> shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder) = 0;
     virtual Result<> progress(OperationId id, double fraction, std::string text) = 0;
     virtual Result<> result(OperationId id, std::string bytes) = 0;
     virtual std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) = 0;
@@ -40,6 +41,9 @@ public:
     }
     Result<> signal(OperationId id, int signal_number, const Requester& by) override {
         return supervisor_.signal(id, signal_number, by);
+    }
+    Result<> shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder) override {
+        return supervisor_.shield(id, limit, std::move(holder));
     }
     Result<> progress(OperationId id, double fraction, std::string text) override {
         return supervisor_.progress(id, fraction, std::move(text));

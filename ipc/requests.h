@@ -93,6 +93,14 @@ struct CurrentParams {
 nlohmann::json encode(const CurrentParams& params);
 Result<CurrentParams> decode_current(nlohmann::json params);
 
+// operation.shield, with the one descriptor "shield"
+struct ShieldParams {
+    std::chrono::milliseconds limit{30'000};
+    OperationId operation_id = 0;  // as above
+};
+nlohmann::json encode(const ShieldParams& params);
+Result<ShieldParams> decode_shield(nlohmann::json params);
+
 // operation.progress
 struct ProgressParams {
     double fraction = 0;

@@ -47,6 +47,12 @@ json encode_usage(const Usage& usage) {
         {"user", seconds(usage.user)}, {"system", seconds(usage.system)}, {"max_rss", usage.max_rss_bytes}};
 }
 
+json encode_shielded(const Shielded& shielded) {
+    return {{"count", shielded.count},
+            {"limit", seconds(shielded.limit)},
+            {"until", timestamp_or_null(shielded.until)}};
+}
+
 // Of a live operation by the wall clock, which may have been set back meanwhile.
 double duration_seconds(const Operation& operation, WallTime now) {
     if (operation.duration) return seconds(*operation.duration);
@@ -95,6 +101,7 @@ json encode_operation(const Operation& operation, WallTime now) {
         sources.push_back(to_utf8(source));
     encoded["cancel"] = operation.cancelation ? encode_cancelation(*operation.cancelation) : json();
     encoded["usage"] = operation.usage ? encode_usage(*operation.usage) : json();
+    encoded["shielded"] = operation.shielded ? encode_shielded(*operation.shielded) : json();
     encoded["progress"] = operation.progress ? encode_progress(*operation.progress) : json();
     encoded["log"] = spec.log.empty() ? json() : json(to_utf8(spec.log));
     encoded["error"] = operation.error.empty() ? json() : json(to_utf8(operation.error));

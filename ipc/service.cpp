@@ -34,13 +34,21 @@ std::uint64_t own_rss_bytes() {
 }  // namespace
 
 const std::vector<Service::Impl::NamedMethod> Service::Impl::kMethods{
-    {"operation.run", &Impl::operation_run},           {"operation.cancel", &Impl::operation_cancel},
-    {"operation.wait", &Impl::operation_wait},         {"operation.list", &Impl::operation_list},
-    {"operation.show", &Impl::operation_show},         {"operation.signal", &Impl::operation_signal},
-    {"operation.progress", &Impl::operation_progress}, {"operation.result", &Impl::operation_result},
-    {"operation.current", &Impl::operation_current},   {"events.subscribe", &Impl::events_subscribe},
-    {"events.unsubscribe", &Impl::events_unsubscribe}, {"stats.get", &Impl::stats_get},
-    {"supervisor.hello", &Impl::supervisor_hello},     {"supervisor.status", &Impl::supervisor_status},
+    {"operation.run", &Impl::operation_run},
+    {"operation.cancel", &Impl::operation_cancel},
+    {"operation.wait", &Impl::operation_wait},
+    {"operation.list", &Impl::operation_list},
+    {"operation.show", &Impl::operation_show},
+    {"operation.signal", &Impl::operation_signal},
+    {"operation.shield", &Impl::operation_shield},
+    {"operation.progress", &Impl::operation_progress},
+    {"operation.result", &Impl::operation_result},
+    {"operation.current", &Impl::operation_current},
+    {"events.subscribe", &Impl::events_subscribe},
+    {"events.unsubscribe", &Impl::events_unsubscribe},
+    {"stats.get", &Impl::stats_get},
+    {"supervisor.hello", &Impl::supervisor_hello},
+    {"supervisor.status", &Impl::supervisor_status},
     {"supervisor.stop", &Impl::supervisor_stop},
 };
 

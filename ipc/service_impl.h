@@ -76,6 +76,7 @@ private:
     Outcome operation_current(Call& call);
     Outcome events_subscribe(Call& call);
     Outcome events_unsubscribe(Call& call);
+    Outcome operation_shield(Call& call);
     Outcome operation_progress(Call& call);
     Outcome operation_result(Call& call);
     Outcome stats_get(Call& call);

@@ -112,6 +112,14 @@ std::string result_text(const std::string& result, OperationId id) {
     return fmt::format("{} bytes: cancelable show {} --result", result.size(), id);
 }
 
+std::string shielded_text(const Shielded& shielded) {
+    const std::string by = fmt::format("by {} command{}", shielded.count, shielded.count == 1 ? "" : "s");
+    if (shielded.until)
+        return fmt::format("{}, the cancelation comes at {} at the latest; --now breaks it", by,
+                           local_time(*shielded.until));
+    return fmt::format("{}, a cancelation waits for {} at most", by, format_duration(shielded.limit));
+}
+
 std::string asked_by(const Requester& by) {
     if (by.pid == 0) return {};
     return fmt::format("user {}, process {}", by.uid, by.pid);
@@ -200,6 +208,7 @@ std::string operations_table(const std::vector<Operation>& operations, const Vie
         std::string status(to_string(operation.status));
         // What an end that is no plain success came to is worth the room.
         if (operation.status == Status::failed) status += fmt::format(" ({})", exit_text(operation));
+        if (operation.shielded) status += " (shielded)";
         std::vector<Cell> cells{{std::to_string(operation.id()), Style::bold},
                                 {line.branch + printable(operation.spec->name)},
                                 {status, style_of(operation.status)},
@@ -240,6 +249,7 @@ std::string operation_details(const Operation& operation, const View& view) {
                     fmt::format("{} user, {} system, {} at most", format_duration(operation.usage->user),
                                 format_duration(operation.usage->system),
                                 format_size(operation.usage->max_rss_bytes)));
+    if (operation.shielded) details.add("shielded", shielded_text(*operation.shielded));
     if (operation.progress)
         details.add("progress", fmt::format("{} (at {})", progress_text(*operation.progress),
                                             local_time(operation.progress->at)));

@@ -17,6 +17,7 @@ constexpr std::array kVerbs{
     Verb{"current", "", "print the operation that this is part of", verb_current},
     Verb{"progress", "", "say how far the operation is that this is part of", verb_progress},
     Verb{"result", "", "put down what has come of it", verb_result},
+    Verb{"shield", "", "run a command that a cancelation waits for", verb_shield},
     Verb{"supervisor", "", "run, start, stop, restart the supervisor, or ask how it is", verb_supervisor},
     Verb{"config", "", "show and check the configuration", verb_config},
 };

@@ -25,6 +25,7 @@ int verb_stats(Globals globals, const Words& words);
 int verb_current(Globals globals, const Words& words);
 int verb_progress(Globals globals, const Words& words);
 int verb_result(Globals globals, const Words& words);
+int verb_shield(Globals globals, const Words& words);
 int verb_supervisor(Globals globals, const Words& words);
 int verb_config(Globals globals, const Words& words);
 

@@ -54,6 +54,7 @@ std::vector<std::byte> encode(const ShimCommand& command) {
         out.put(std::chrono::microseconds(step.wait));
     }
     out.put(command.signal);
+    out.put(std::chrono::microseconds(command.limit));
     return out.take();
 }
 
@@ -73,6 +74,7 @@ Result<ShimCommand> decode_command(std::span<const std::byte> packet) {
         step.wait = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
     }
     command.signal = in.get<int>();
+    command.limit = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
     if (in.is_damaged()) return failure(ErrorCode::protocol, "a command for a shim is cut short");
     return command;
 }
@@ -109,6 +111,9 @@ std::vector<std::byte> encode(const ShimReport& report) {
     out.put(report.shim_pid);
     out.put(report.shim_start_time);
     out.put(report.disconnected);
+    out.put(report.shields);
+    out.put(std::chrono::microseconds(report.shield_limit));
+    out.put(report.held_until.time_since_epoch());
     return out.take();
 }
 
@@ -147,6 +152,9 @@ Result<ShimReport> decode_report(std::span<const std::byte> packet) {
     report.shim_pid = in.get<pid_t>();
     report.shim_start_time = in.get<std::uint64_t>();
     report.disconnected = in.get<bool>();
+    report.shields = in.get<std::uint64_t>();
+    report.shield_limit = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
+    report.held_until = WallTime(in.get_duration());
     if (in.is_damaged() || report.id == 0)
         return failure(ErrorCode::damaged, "the report of a shim is cut short");
     return report;

@@ -3,7 +3,7 @@
 // The supervisor that launches a shim hands it one end of a pair. A supervisor that comes later connects to
 // the listening socket `<id>.channel` that the shim inherited; the newest connection is the one that counts.
 //
-//   supervisor → shim    cancel, signal, release
+//   supervisor → shim    cancel, signal, release, shield
 //   shim → supervisor    report
 //
 // A report is the whole truth about the operation, never a difference to an earlier one, so one that got lost
@@ -47,7 +47,7 @@ inline constexpr std::size_t kPacketLimit = 64 * 1024;
 std::string channel_name(OperationId id);      // "<id>.channel"
 std::string exit_record_name(OperationId id);  // "<id>.exit"
 
-enum class ShimCommandKind : std::uint8_t { cancel = 1, signal = 2, release = 3 };
+enum class ShimCommandKind : std::uint8_t { cancel = 1, signal = 2, release = 3, shield = 4 };
 
 struct ShimCommand {
     ShimCommandKind kind = ShimCommandKind::cancel;
@@ -59,6 +59,8 @@ struct ShimCommand {
     StopPlan plan{};
     // signal, to the command itself
     int signal = 0;
+    // shield: the packet brings a descriptor, which is held as long as the shield lasts
+    std::chrono::milliseconds limit{0};  // for which a cancelation waits for it at most
 };
 
 struct ReportedCancelation {
@@ -94,6 +96,10 @@ struct ShimReport {
     std::chrono::microseconds user_time{0};
     std::chrono::microseconds system_time{0};
     std::uint64_t max_rss_bytes = 0;
+
+    std::uint64_t shields = 0;                  // how many there are
+    std::chrono::milliseconds shield_limit{0};  // the longest of theirs
+    WallTime held_until{};  // when what they hold back comes at the latest; zero: nothing is
 
     // The shim itself, by the name that is never used twice (see ProcStat).
     pid_t shim_pid = 0;

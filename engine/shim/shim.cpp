@@ -179,16 +179,18 @@ bool Shim::is_finished() const noexcept {
 }
 
 void Shim::wait_for_events() {
-    enum : std::size_t { kSignals, kChannel, kListener, kLifeline, kDeadline, kCount };
+    enum : std::size_t { kSignals, kChannel, kListener, kLifeline, kDeadline, kShields, kCount };
     std::array<pollfd, kCount> watched{};
     watched[kSignals] = {signals_.get(), POLLIN, 0};
     watched[kChannel] = {channel_.get(), static_cast<short>(report_is_due_ ? POLLIN | POLLOUT : POLLIN), 0};
     watched[kListener] = {listener_.get(), POLLIN, 0};
     watched[kLifeline] = {lifeline_.get(), 0, 0};  // A hang-up is reported without being asked for.
     watched[kDeadline] = {deadline_.get(), POLLIN, 0};
+    watched[kShields] = {shields_.fd(), POLLIN, 0};
 
     std::optional<Clock::time_point> due = no_children_ ? std::nullopt : canceller_.due();
     if (timeout_at_ && (!due || *timeout_at_ < *due)) due = timeout_at_;
+    if (const auto held = shields_.until(); held && (!due || *held < *due)) due = held;
     const bool settling = !has_settled_ && !canceller_.has_begun();
     if (const auto settled = Clock::now() + kSettlingTime; settling && (!due || settled < *due))
         due = settled;
@@ -209,6 +211,7 @@ void Shim::wait_for_events() {
     if ((watched[kChannel].revents & POLLOUT) != 0) send_report(false);
     if ((watched[kChannel].revents & ~POLLOUT) != 0) read_channel();
     if (watched[kListener].revents != 0) accept_supervisor();
+    if (watched[kShields].revents != 0 && shields_.drop_closed()) report_is_due_ = true;
     if (watched[kLifeline].revents != 0) lifeline_lost();
     if (watched[kDeadline].revents != 0) {
         deadline_.reset();
@@ -290,6 +293,10 @@ void Shim::check_timers() {
                 .signal = spec_.signal},
                {{spec_.signal, spec_.grace}});
     }
+    for (const StopPlan& plan : shields_.take_due(now)) {
+        canceller_.begin(plan, now);
+        report_is_due_ = true;
+    }
     if (!no_children_) canceller_.advance(now);
 }
 
@@ -302,15 +309,26 @@ void Shim::cancel(const ReportedCancelation& cancelation, const StopPlan& plan) 
         deadline_.reset();
         report_is_due_ = true;
     }
-    canceller_.begin(plan, Clock::now());
+    end_tree(plan);
+}
+
+// Now, or once the shields are over. What is accepted while it is held is accepted all the same.
+void Shim::end_tree(const StopPlan& plan) {
+    const auto now = Clock::now();
+    if (!canceller_.has_begun() && shields_.hold(plan, now)) {
+        report_is_due_ = true;
+        return;
+    }
+    shields_.break_all();
+    canceller_.begin(plan, now);
 }
 
 void Shim::note_progress() {
     if (!report_.over) {
         if (no_children_) {
             declare_over();
-        } else if (report_.has_exited && !canceller_.has_begun()) {
-            if (spec_.orphans == Orphans::kill) canceller_.begin({{spec_.signal, spec_.grace}}, Clock::now());
+        } else if (report_.has_exited && !canceller_.has_begun() && !shields_.is_holding()) {
+            if (spec_.orphans == Orphans::kill) end_tree({{spec_.signal, spec_.grace}});
             if (spec_.orphans == Orphans::leave) declare_over();
         }
     }
@@ -344,6 +362,13 @@ void Shim::declare_over() {
 void Shim::send_report(bool with_spec) {
     report_.signals = canceller_.signals();
     report_.processes = canceller_.processes();
+    report_.shields = shields_.count();
+    report_.shield_limit = shields_.longest_limit();
+    const auto held_until = shields_.until();
+    report_.held_until = WallTime{};
+    if (held_until)
+        report_.held_until =
+            wall_now() + std::chrono::duration_cast<std::chrono::microseconds>(*held_until - Clock::now());
     report_is_due_ = false;
     if (!channel_) return;
     const auto sent = send_packet(channel_.get(), encode(report_), with_spec ? spec_memory_.get() : -1);
@@ -356,17 +381,17 @@ void Shim::send_report(bool with_spec) {
 
 void Shim::read_channel() {
     while (channel_) {
-        const auto packet = receive_packet(channel_.get());
+        auto packet = receive_packet(channel_.get());
         if (!packet && packet.error().os_errno == EAGAIN) return;
         if (!packet || packet->bytes.empty()) {
             channel_.reset();
             return;
         }
-        if (const auto command = decode_command(packet->bytes)) obey(*command);
+        if (auto command = decode_command(packet->bytes)) obey(*command, std::move(packet->descriptor));
     }
 }
 
-void Shim::obey(const ShimCommand& command) {
+void Shim::obey(const ShimCommand& command, UniqueFd descriptor) {
     switch (command.kind) {
         case ShimCommandKind::cancel:
             cancel({.reason = command.reason,
@@ -380,12 +405,26 @@ void Shim::obey(const ShimCommand& command) {
             // Not reaped yet, so the number is still the command's.
             if (command_ > 0) ::kill(command_, command.signal);
             return;
+        case ShimCommandKind::shield:
+            raise_shield(std::move(descriptor), command.limit);
+            return;
         case ShimCommandKind::release:
             if (!report_.over) return;
             ::unlinkat(directory_.get(), channel_name(spec_.id).c_str(), 0);
             released_ = true;
             return;
     }
+}
+
+// The one who holds the other end waits for our pid: whose signals reach its command without its help. Where
+// nothing comes, there is no shield.
+void Shim::raise_shield(UniqueFd holder, std::chrono::milliseconds limit) {
+    if (report_.over) return;
+    const int fd = holder.get();
+    if (!shields_.add(std::move(holder), limit)) return;
+    const pid_t self = ::getpid();
+    static_cast<void>(::send(fd, &self, sizeof self, MSG_NOSIGNAL | MSG_DONTWAIT));
+    report_is_due_ = true;
 }
 
 // A later supervisor takes over. Whoever can connect has passed the runtime directory's permissions, and is

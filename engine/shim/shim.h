@@ -7,6 +7,7 @@
 #include "engine/process/tree.h"
 #include "engine/shim/cancel_tree.h"
 #include "engine/shim/channel.h"
+#include "engine/shim/shields.h"
 
 namespace cancelable {
 
@@ -38,7 +39,9 @@ private:
     void handle_signals();
     void accept_supervisor();
     void read_channel();
-    void obey(const ShimCommand& command);
+    void obey(const ShimCommand& command, UniqueFd descriptor);
+    void raise_shield(UniqueFd holder, std::chrono::milliseconds limit);
+    void end_tree(const StopPlan& plan);
     void check_timers();
     Result<> set_deadline();
     void lifeline_lost();
@@ -71,6 +74,7 @@ private:
 
     ProcessTree tree_;
     TreeCanceller canceller_{tree_};
+    Shields shields_;
 };
 
 }  // namespace cancelable

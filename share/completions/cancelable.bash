@@ -6,7 +6,7 @@ _cancelable_ids() {
 
 _cancelable() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
-    local verbs="run list ls ps cancel stop kill show inspect wait logs events stats current progress result supervisor config"
+    local verbs="run list ls ps cancel stop kill show inspect wait logs events stats current progress result shield supervisor config"
     local everywhere="--socket --config --color --quiet --verbose --help"
     local selectors="--name --tag --status --older-than --newer-than --parent --all"
     local run="--detach --name --timeout --grace --signal --orphans --cwd --env --tag --parent --log --no-log
@@ -61,6 +61,7 @@ _cancelable() {
             COMPREPLY=($(compgen -W "$selectors --message --signal --grace --now --no-wait --dry-run --json $everywhere
                 $(_cancelable_ids list)" -- "$current")) ;;
         wait) COMPREPLY=($(compgen -W "$selectors --any --timeout --json $everywhere $(_cancelable_ids list)" -- "$current")) ;;
+        shield) COMPREPLY=($(compgen -W "--for $everywhere" -- "$current") $(compgen -c -- "$current")) ;;
         progress) COMPREPLY=($(compgen -W "$everywhere" -- "$current")) ;;
         result) compopt -o default; COMPREPLY=($(compgen -W "--text $everywhere" -- "$current")) ;;
         show | inspect) COMPREPLY=($(compgen -W "--json --result $everywhere $(_cancelable_ids list --all)" -- "$current")) ;;

@@ -1,6 +1,6 @@
 # Completion of cancelable for fish.
 
-set -l verbs run list ls ps cancel stop kill show inspect wait logs events stats current progress result supervisor config
+set -l verbs run list ls ps cancel stop kill show inspect wait logs events stats current progress result shield supervisor config
 
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a run -d "run a command as an operation"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a list -d "list operations"
@@ -13,6 +13,8 @@ complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a stats -
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a current -d "the operation that this is part of"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a progress -d "how far the operation is"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a result -d "what has come of the operation"
+complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a shield -d "a command that a cancelation waits for"
+complete -c cancelable -n "__fish_seen_subcommand_from shield" -l for -x -d "how long at most"
 complete -c cancelable -n "__fish_seen_subcommand_from result" -l text -x -d "the result itself"
 complete -c cancelable -n "__fish_seen_subcommand_from show inspect" -l result -d "only its result"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a supervisor -d "the supervisor"

@@ -66,6 +66,12 @@ public:
         return {};
     }
 
+    Result<> shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder) override {
+        if (!registry_.get_operation(id)) return failure(ErrorCode::not_found, "there is no such operation");
+        shields.push_back({id, limit, std::move(holder)});
+        return {};
+    }
+
     Result<> progress(OperationId id, double fraction, std::string text) override {
         if (!registry_.get_operation(id)) return failure(ErrorCode::not_found, "there is no such operation");
         const auto said = std::make_shared<const Progress>(Progress{fraction, std::move(text), wall_now()});
@@ -120,6 +126,12 @@ public:
     std::optional<OperationId> surrounding = 0;  // the operation of whoever asks; nothing: it is dead
     std::vector<CancelRequest> cancel_requests;
     std::vector<std::pair<OperationId, int>> signals;
+    struct FakeShield {
+        OperationId id;
+        std::chrono::milliseconds limit;
+        UniqueFd holder;
+    };
+    std::vector<FakeShield> shields;
     Requester last_signal_by;
 
 private:

@@ -53,6 +53,7 @@ Operation cancelled_operation() {
     operation.exit = Exit{true, SIGKILL};
     operation.cancelation = cancelation;
     operation.usage = Usage{1'500'000us, 250'000us, 1 << 20};
+    operation.shielded = Shielded{2, 30s, at("2026-03-01T09:06:30.000Z")};
     operation.progress =
         std::make_shared<const Progress>(Progress{0.75, "epoch 3/4", at("2026-03-01T09:05:59.000Z")});
     return operation;
@@ -86,6 +87,7 @@ TEST_CASE("an ended operation has the fields of the contract, spelled as there")
                    "requested_at": "2026-03-01T09:06:00.000Z", "gone_at": "2026-03-01T09:06:02.600Z",
                    "signals": ["SIGTERM", "SIGKILL"], "processes": 5, "survivors": [99]},
         "usage": {"user": 1.5, "system": 0.25, "max_rss": 1048576},
+        "shielded": {"count": 2, "limit": 30.0, "until": "2026-03-01T09:06:30.000Z"},
         "progress": {"fraction": 0.75, "text": "epoch 3/4", "at": "2026-03-01T09:05:59.000Z"},
         "log": "/state/logs/12.log", "error": null})");
     CHECK(encode_operation(cancelled_operation(), WallTime{}) == expected);
@@ -95,8 +97,8 @@ TEST_CASE("a live operation has null for what is not known yet, and its age so f
     const json encoded = encode_operation(running_operation(), at("2026-03-01T09:05:02.000Z"));
     CHECK(encoded["pid"] == 4242);
     CHECK(encoded["duration"] == 1.5);
-    for (const char* name :
-         {"parent", "ended_at", "exit", "timeout", "cancel", "usage", "progress", "log", "error"}) {
+    for (const char* name : {"parent", "ended_at", "exit", "timeout", "cancel", "usage", "shielded",
+                             "progress", "log", "error"}) {
         CAPTURE(name);
         REQUIRE(encoded.contains(name));
         CHECK(encoded[name].is_null());

@@ -464,6 +464,32 @@ TEST_CASE("stop that cancels answers when all are gone, and stops although the o
     CHECK(fixture.stops == std::vector{StopParams::Mode::cancel});
 }
 
+TEST_CASE("a shield hands the engine its socket, and nothing else will do") {
+    Fixture fixture;
+    const OperationId id = fixture.run("train");
+    int pair[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+    const UniqueFd ours(pair[0]);
+    const UniqueFd theirs(pair[1]);
+    const UniqueFd file = anonymous_file();
+    const auto ask = [&](const json& params, std::vector<int> descriptors) {
+        const json request{{"jsonrpc", "2.0"}, {"id", 7}, {"method", "operation.shield"}, {"params", params}};
+        fixture.peer.send(request.dump() + "\n", std::move(descriptors));
+        return fixture.peer.await(fixture.loop);
+    };
+    const json good{{"descriptors", {"shield"}}, {"limit", 2.5}, {"operation_id", id}};
+    CHECK(ask(good, {theirs.get()})["result"]["id"] == id);
+    REQUIRE(fixture.operations.shields.size() == 1);
+    CHECK(fixture.operations.shields[0].id == id);
+    CHECK(fixture.operations.shields[0].limit == std::chrono::milliseconds(2500));
+    CHECK(ask(good, {file.get()})["error"]["code"] == -32602);
+    CHECK(ask({{"operation_id", id}}, {})["error"]["code"] == -32602);
+    CHECK(ask({{"descriptors", {"stdin"}}, {"operation_id", id}}, {theirs.get()})["error"]["code"] == -32602);
+    CHECK(ask({{"descriptors", {"shield"}}}, {theirs.get()})["error"]["message"] ==
+          "this is not part of an operation");
+    CHECK(fixture.operations.shields.size() == 1);
+}
+
 TEST_CASE("who runs an operation with progress is told of each that is published") {
     Fixture fixture;
     const OperationId id = fixture.run("train", {{"watch", true}, {"progress", true}});
@@ -513,11 +539,11 @@ TEST_CASE("progress and result of nobody's operation are refused") {
 TEST_CASE("the page on the protocol has every method, and examples that are understood") {
     const ProtocolPage page;
     const std::set<std::string> documented(page.methods.begin(), page.methods.end());
-    CHECK(documented == std::set<std::string>{"events.subscribe", "events.unsubscribe", "operation.cancel",
-                                              "operation.current", "operation.list", "operation.progress",
-                                              "operation.result", "operation.run", "operation.show",
-                                              "operation.signal", "operation.wait", "stats.get",
-                                              "supervisor.hello", "supervisor.status", "supervisor.stop"});
+    CHECK(documented == std::set<std::string>{
+                            "operation.shield", "events.subscribe", "events.unsubscribe", "operation.cancel",
+                            "operation.current", "operation.list", "operation.progress", "operation.result",
+                            "operation.run", "operation.show", "operation.signal", "operation.wait",
+                            "stats.get", "supervisor.hello", "supervisor.status", "supervisor.stop"});
     std::set<std::string> shown;
     for (const json& example : page.requests) {
         CAPTURE(example.dump());
@@ -527,7 +553,17 @@ TEST_CASE("the page on the protocol has every method, and examples that are unde
         Fixture fixture;
         const OperationId id = fixture.run("user_42_a");
         fixture.operations.end(id, Status::completed);
-        const json answer = fixture.call(method, example.value("params", json::object()));
+        const json params = example.value("params", json::object());
+        int pair[2];
+        REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) == 0);
+        const UniqueFd ours(pair[0]);
+        const UniqueFd theirs(pair[1]);
+        if (params.contains("descriptors")) {
+            fixture.peer.send(example.dump() + "\n", {theirs.get()});
+            CHECK(fixture.peer.await(fixture.loop)["error"]["code"] == -32001);
+            continue;
+        }
+        const json answer = fixture.call(method, params);
         if (!answer.contains("error")) continue;
         // Whether the operation of the example exists is another matter.
         CHECK((answer["error"]["code"] == -32001 || answer["error"]["code"] == -32004));
