@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <concepts>
 #include <cstddef>
@@ -10,6 +11,8 @@
 #include <string_view>
 #include <type_traits>
 #include <vector>
+
+#include "engine/shim/version.h"
 
 namespace cancelable {
 
@@ -82,6 +85,9 @@ public:
         rest_ = {};
         return 0;
     }
+
+    // The writer's number, which the first version of all did not write; see version.h.
+    std::uint32_t get_version() noexcept { return std::max(kFirstVersion, get<std::uint32_t>()); }
 
     bool is_damaged() const noexcept { return damaged_; }
     bool at_end() const noexcept { return rest_.empty(); }

@@ -12,7 +12,8 @@
 namespace cancelable {
 namespace {
 
-// What a packet is, and which version of the program wrote it. A newer version adds fields at the end.
+// What a packet is. The number stays as it is for ever, so that every version knows every other's packets;
+// which version wrote one stands behind the fields that 0.1.0 had.
 enum class PacketKind : std::uint32_t { command = 0x6332'0001, report = 0x7232'0001 };
 
 template <class Numbers>
@@ -54,6 +55,7 @@ std::vector<std::byte> encode(const ShimCommand& command) {
         out.put(std::chrono::microseconds(step.wait));
     }
     out.put(command.signal);
+    out.put(kChannelVersion);
     out.put(std::chrono::microseconds(command.limit));
     return out.take();
 }
@@ -74,6 +76,7 @@ Result<ShimCommand> decode_command(std::span<const std::byte> packet) {
         step.wait = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
     }
     command.signal = in.get<int>();
+    command.version = in.get_version();
     command.limit = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
     if (in.is_damaged()) return failure(ErrorCode::protocol, "a command for a shim is cut short");
     return command;
@@ -108,6 +111,7 @@ std::vector<std::byte> encode(const ShimReport& report) {
     out.put(report.user_time);
     out.put(report.system_time);
     out.put(report.max_rss_bytes);
+    out.put(kChannelVersion);
     out.put(report.shim_pid);
     out.put(report.shim_start_time);
     out.put(report.disconnected);
@@ -149,6 +153,7 @@ Result<ShimReport> decode_report(std::span<const std::byte> packet) {
     report.user_time = in.get_duration();
     report.system_time = in.get_duration();
     report.max_rss_bytes = in.get<std::uint64_t>();
+    report.version = in.get_version();
     report.shim_pid = in.get<pid_t>();
     report.shim_start_time = in.get<std::uint64_t>();
     report.disconnected = in.get<bool>();

@@ -59,6 +59,7 @@ struct ShimCommand {
     StopPlan plan{};
     // signal, to the command itself
     int signal = 0;
+    std::uint32_t version = kChannelVersion;  // of who wrote it
     // shield: the packet brings a descriptor, which is held as long as the shield lasts
     std::chrono::milliseconds limit{0};  // for which a cancelation waits for it at most
 };
@@ -96,6 +97,7 @@ struct ShimReport {
     std::chrono::microseconds user_time{0};
     std::chrono::microseconds system_time{0};
     std::uint64_t max_rss_bytes = 0;
+    std::uint32_t version = kChannelVersion;  // of who wrote it
 
     std::uint64_t shields = 0;                  // how many there are
     std::chrono::milliseconds shield_limit{0};  // the longest of theirs

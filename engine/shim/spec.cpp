@@ -51,6 +51,7 @@ std::vector<std::byte> encode(const OperationSpec& spec, const LaunchSettings& l
     out.put(launch.environment.size());
     for (const std::string& variable : launch.environment)
         out.put(variable);
+    out.put(kChannelVersion);
     out.put(spec.cancel_on.size());
     for (const std::string& source : spec.cancel_on)
         out.put(source);
@@ -98,6 +99,7 @@ Result<DecodedSpec> decode_spec(std::span<const std::byte> blob) {
     launch.environment.resize(in.get_count());
     for (std::string& variable : launch.environment)
         variable = in.get_text();
+    decoded.version = in.get_version();
     spec.cancel_on.resize(in.get_count());
     for (std::string& source : spec.cancel_on)
         source = in.get_text();

@@ -15,6 +15,7 @@
 #include "engine/process/error.h"
 #include "engine/process/spawn.h"
 #include "engine/process/wall_time.h"
+#include "engine/shim/version.h"
 
 namespace cancelable {
 
@@ -68,6 +69,7 @@ std::vector<std::byte> encode(const OperationSpec& spec, const LaunchSettings& l
 struct DecodedSpec {
     OperationSpec spec;
     LaunchSettings launch;
+    std::uint32_t version = kChannelVersion;  // of who wrote it
 };
 
 Result<DecodedSpec> decode_spec(std::span<const std::byte> blob);
