@@ -19,11 +19,8 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-// How long to go on trying while another supervisor comes up or goes.
-constexpr std::chrono::seconds kPatience{5};
-
 // How many supervisors may end before they are ready, before that is taken for a fault of theirs.
-constexpr int kMaxDeaths = 5;
+constexpr int kMaxDeaths = 10;
 
 std::unexpected<Error> unreachable(std::string sentence) {
     return failure(ErrorCode::unreachable, std::move(sentence));
@@ -58,7 +55,7 @@ Result<ipc::Client> connect_to_supervisor(const Globals& globals, WhenAbsent whe
         return std::unexpected(checked.error());
 
     const bool may_start = surrounding_operation(*socket) == 0 && !runs_for_supervisor(*socket);
-    const auto deadline = Clock::now() + kPatience;
+    const auto deadline = Clock::now() + kConnectPatience;
     int deaths = 0;
     std::chrono::milliseconds pause{2};
     for (;;) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <optional>
 
@@ -8,6 +9,9 @@
 #include "ipc/client.h"
 
 namespace cancelable::cli {
+
+// How long to go on trying while another supervisor comes up or goes.
+inline constexpr std::chrono::seconds kConnectPatience{15};
 
 enum class WhenAbsent : std::uint8_t { start_one, fail };
 

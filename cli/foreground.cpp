@@ -30,20 +30,22 @@ ipc::WaitParams wait_for(OperationId id, bool progress) {
 }  // namespace
 
 Foreground::Foreground(LastingConnection connection, SignalTokens& signals, ProgressLine& progress,
-                       std::string key)
-    : connection_(std::move(connection)), signals_(signals), progress_(progress), key_(std::move(key)) {}
+                       MakeRequest make_request, std::span<const int> descriptors)
+    : connection_(std::move(connection)),
+      signals_(signals),
+      progress_(progress),
+      make_request_(std::move(make_request)),
+      descriptors_(descriptors) {}
 
 // Everything that is there is read before the next poll: messages may have come in one piece.
-Result<Operation> Foreground::run(json request, std::span<const int> descriptors) {
-    const auto sent = connection_.send("operation.run", std::move(request), descriptors);
-    if (!sent) return std::unexpected(sent.error());
-    run_request_ = *sent;
+Result<Operation> Foreground::run() {
+    if (auto asked = ask(); !asked) return std::unexpected(asked.error());
     for (;;) {
         const auto happened = connection_.next();
         if (!happened) return std::unexpected(happened.error());
         if (*happened) {
             const auto* message = std::get_if<ipc::Message>(&**happened);
-            if (auto handled = message != nullptr ? handle(*message) : ask_again(); !handled)
+            if (auto handled = message != nullptr ? handle(*message) : ask(); !handled)
                 return std::unexpected(handled.error());
             if (ended_) return std::move(*ended_);
             continue;
@@ -53,8 +55,25 @@ Result<Operation> Foreground::run(json request, std::span<const int> descriptors
         // supervisor.
         if (!connection_.is_up() && signals_.hurry().is_cancelled())
             return failure(ErrorCode::unreachable, "the connection to the supervisor was lost");
+        if (next_by_ && (signals_.polite().is_cancelled() || std::chrono::steady_clock::now() > *next_by_))
+            return failure(ErrorCode::stopping,
+                           "the supervisor is about to leave, and nothing was started: try again");
         wait_for_something();
     }
+}
+
+// For the operation where it is known, else for its start.
+Result<> Foreground::ask() {
+    run_request_ = wait_request_ = 0;
+    next_by_.reset();
+    // It may not have heard of them; saying it twice does no harm.
+    polite_sent_ = hurry_sent_ = false;
+    const auto sent =
+        id_ ? connection_.send("operation.wait", ipc::encode(wait_for(*id_, progress_.is_possible())))
+            : connection_.send("operation.run", make_request_(), descriptors_);
+    if (!sent) return std::unexpected(sent.error());
+    (id_ ? wait_request_ : run_request_) = *sent;
+    return {};
 }
 
 Result<> Foreground::handle(const ipc::Message& message) {
@@ -77,35 +96,29 @@ Result<> Foreground::handle_notification(const ipc::Notification& notification) 
 }
 
 Result<> Foreground::handle_response(const ipc::Response& response) {
-    const bool counts = response.request == run_request_ || response.request == wait_request_ ||
-                        response.request == find_request_;
+    const bool counts = response.request == run_request_ || response.request == wait_request_;
     // A cancelation or a signal that came too late for the operation is no failure of ours.
     if (!counts) return {};
-    if (!response.result) return std::unexpected(response.result.error());
-    if (response.request == run_request_) {
-        auto operation = ipc::decode_operation(*response.result);
-        if (!operation) return std::unexpected(operation.error());
-        take(std::move(*operation));
+    if (!response.result && response.result.error().code == ErrorCode::stopping) {
+        // It closes the connection when it leaves, and then there is another one to ask.
+        next_by_ = std::chrono::steady_clock::now() + kConnectPatience;
         return {};
     }
-    return take_listed(*response.result);
+    if (!response.result) return std::unexpected(response.result.error());
+    if (response.request == wait_request_) return take_waited_for(*response.result);
+    auto operation = ipc::decode_operation(*response.result);
+    if (!operation) return std::unexpected(operation.error());
+    take(std::move(*operation));
+    return {};
 }
 
-// The answer to a search by key, or to a wait: one operation, or none.
-Result<> Foreground::take_listed(const json& result) {
+Result<> Foreground::take_waited_for(const json& result) {
     const json operations = result.value("operations", json::array());
     if (operations.empty())
-        return failure(ErrorCode::protocol,
-                       "the supervisor ended before it had started the command: it was not run");
+        return failure(ErrorCode::protocol, "the supervisor does not tell how the operation ended");
     auto operation = ipc::decode_operation(operations.front());
     if (!operation) return std::unexpected(operation.error());
-    const bool was_known = id_.has_value();
     take(std::move(*operation));
-    if (was_known || ended_) return {};
-    const auto sent =
-        connection_.send("operation.wait", ipc::encode(wait_for(*id_, progress_.is_possible())));
-    if (!sent) return std::unexpected(sent.error());
-    wait_request_ = *sent;
     return {};
 }
 
@@ -148,30 +161,10 @@ Result<> Foreground::send_cancel(int signal_number, bool now) {
     return {};
 }
 
-Result<> Foreground::ask_again() {
-    run_request_ = wait_request_ = find_request_ = 0;
-    // It may not have heard of them; saying it twice does no harm.
-    polite_sent_ = hurry_sent_ = false;
-    if (id_) {
-        const auto sent =
-            connection_.send("operation.wait", ipc::encode(wait_for(*id_, progress_.is_possible())));
-        if (!sent) return std::unexpected(sent.error());
-        wait_request_ = *sent;
-        return {};
-    }
-    ipc::ListParams search;
-    search.all = true;
-    search.key = key_;
-    const auto sent = connection_.send("operation.list", ipc::encode(search));
-    if (!sent) return std::unexpected(sent.error());
-    find_request_ = *sent;
-    return {};
-}
-
 void Foreground::wait_for_something() const {
     pollfd watched[] = {{connection_.fd(), POLLIN, 0}, {signals_.wake_fd(), POLLIN, 0}};
     // Interrupted or not, everybody is asked what there is.
-    (void)::poll(watched, 2, connection_.poll_timeout());
+    (void)::poll(watched, 2, next_by_ && connection_.is_up() ? 200 : connection_.poll_timeout());
 }
 
 }  // namespace cancelable::cli

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <span>
@@ -15,35 +17,41 @@ namespace cancelable::cli {
 // Follows one operation from the request to its end, as the program that a shell waits for.
 //
 // One poll over two descriptors: the connection, and the signals' tokens. A lost supervisor is replaced and
-// asked again; what cannot be known any more is said.
+// asked again under the same key: what was begun is never begun twice. One that is about to leave is waited
+// for, and its successor asked.
 class Foreground {
 public:
-    Foreground(LastingConnection connection, SignalTokens& signals, ProgressLine& progress, std::string key);
+    // The request of operation.run, which has a key; made anew each time that it is sent.
+    using MakeRequest = std::function<nlohmann::json()>;
+
+    Foreground(LastingConnection connection, SignalTokens& signals, ProgressLine& progress,
+               MakeRequest make_request, std::span<const int> descriptors);
 
     // Sends the request and waits. The operation as it ended, or settled with survivors.
-    Result<Operation> run(nlohmann::json request, std::span<const int> descriptors);
+    Result<Operation> run();
 
 private:
     Result<> handle(const ipc::Message& message);
     Result<> handle_notification(const ipc::Notification& notification);
     Result<> handle_response(const ipc::Response& response);
-    Result<> take_listed(const nlohmann::json& result);
+    Result<> take_waited_for(const nlohmann::json& result);
     void take(Operation operation);
     Result<> send_signals();
     Result<> send_cancel(int signal_number, bool now);
-    Result<> ask_again();
+    Result<> ask();
     void wait_for_something() const;
 
     LastingConnection connection_;
     SignalTokens& signals_;
     ProgressLine& progress_;
-    std::string key_;
+    MakeRequest make_request_;
+    std::span<const int> descriptors_;
 
     std::optional<OperationId> id_;
     std::optional<Operation> ended_;
     std::uint64_t run_request_ = 0;
     std::uint64_t wait_request_ = 0;
-    std::uint64_t find_request_ = 0;
+    std::optional<std::chrono::steady_clock::time_point> next_by_;  // the supervisor is about to leave
     bool polite_sent_ = false;
     bool hurry_sent_ = false;
 };

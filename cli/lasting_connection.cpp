@@ -80,9 +80,10 @@ Result<std::uint64_t> LastingConnection::send(std::string_view method, json para
     return sent;
 }
 
-Result<json> LastingConnection::ask(std::string_view method, const std::function<json()>& params) {
+Result<json> LastingConnection::ask(std::string_view method, const std::function<json()>& params,
+                                    std::span<const int> descriptors) {
     for (;;) {
-        const auto sent = send(method, params());
+        const auto sent = send(method, params(), descriptors);
         if (!sent) return std::unexpected(sent.error());
         for (bool renewed = false; !renewed;) {
             auto happened = next();
@@ -98,6 +99,19 @@ Result<json> LastingConnection::ask(std::string_view method, const std::function
             if (response != nullptr && response->request == *sent) return std::move(response->result);
         }
     }
+}
+
+Result<bool> LastingConnection::await_next(milliseconds patience) {
+    const auto deadline = Clock::now() + patience;
+    while (Clock::now() < deadline) {
+        const auto happened = next();
+        if (!happened) return std::unexpected(happened.error());
+        if (*happened && std::holds_alternative<Renewed>(**happened)) return true;
+        if (*happened) continue;
+        pollfd watched{fd(), POLLIN, 0};
+        (void)::poll(&watched, 1, client_ ? 200 : poll_timeout());
+    }
+    return false;
 }
 
 int LastingConnection::poll_timeout() const noexcept {

@@ -43,7 +43,12 @@ public:
 
     // Sends a request and waits for its answer, asking every next supervisor anew with what `params` gives
     // then. Other messages are dropped.
-    Result<nlohmann::json> ask(std::string_view method, const std::function<nlohmann::json()>& params);
+    Result<nlohmann::json> ask(std::string_view method, const std::function<nlohmann::json()>& params,
+                               std::span<const int> descriptors = {});
+
+    // Waits until the supervisor, which has said that it is about to leave, has left and another one is
+    // there. False where it takes longer than that.
+    Result<bool> await_next(std::chrono::milliseconds patience);
 
     bool is_up() const noexcept { return client_.has_value(); }
     int fd() const noexcept { return client_ ? client_->fd() : -1; }  // poll() passes over -1

@@ -31,6 +31,7 @@ int exit_status_of(ErrorCode code) noexcept {
         case ErrorCode::protocol:
         case ErrorCode::limit:
         case ErrorCode::damaged:
+        case ErrorCode::stopping:
             return kExitOwnFailure;
     }
     return kExitOwnFailure;

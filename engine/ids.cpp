@@ -29,9 +29,11 @@ public:
     OperationId last() const noexcept {
         char text[32];
         const ssize_t length = retry_eintr([&] { return ::pread(file_.get(), text, sizeof text, 0); });
+        if (length <= 0) return 0;
         OperationId value = 0;
-        if (length > 0) std::from_chars(text, text + length, value);
-        return value;
+        const auto [end, error] = std::from_chars(text, text + length, value);
+        const bool is_whole = error == std::errc{} && (end == text + length || *end == '\n');
+        return is_whole && value <= kLastId ? value : 0;
     }
 
     Result<> store(OperationId value) {
@@ -73,7 +75,12 @@ Result<OperationId> IdSource::next() {
 }
 
 void IdSource::skip_to(OperationId used) noexcept {
+    if (used > kLastId) return;
     next_ = std::max(next_, used + 1);
+    for (const int directory : {runtime_directory_, state_directory_}) {
+        auto ledger = Ledger::open(directory);
+        if (ledger && ledger->last() < used) static_cast<void>(ledger->store(used));
+    }
 }
 
 Result<> IdSource::reserve() {

@@ -6,12 +6,16 @@
 
 namespace cancelable {
 
+// Beyond it no id is exact in every JSON reader; a file that says more is damaged.
+inline constexpr OperationId kLastId = OperationId{1} << 53;
+
 // Hands out operation ids: growing, and none twice, whatever dies in between.
 //
 // Ids are reserved in blocks in a file of the state directory, under a lock, so that several supervisors may
 // share it. The block's end is also kept in the runtime directory: either file is enough to go on from, and
 // the higher counts. A supervisor that is killed wastes the rest of its block; one that ends in peace gives
-// it back.
+// it back. Both files may be gone, or restored from an older copy: then what is seen in use decides, and is
+// written down before it may go out of sight.
 class IdSource {
 public:
     // Both are directories; `state` may be none, where there is no usable state directory.
@@ -23,7 +27,8 @@ public:
     // Fails only where neither file can be written.
     Result<OperationId> next();
 
-    // No id up to this one is handed out any more: it was seen in use.
+    // No id up to this one is handed out any more: it was seen in use. Both files know it before this
+    // returns, so that it holds for the next source too, whatever becomes of what was seen.
     void skip_to(OperationId used) noexcept;
 
 private:

@@ -8,6 +8,8 @@
 #include <cstdio>
 #include <vector>
 
+#include "engine/kill_point.h"
+#include "engine/shim/acceptance.h"
 #include "engine/shim/channel.h"
 
 namespace cancelable {
@@ -54,10 +56,16 @@ Result<ShimLauncher> ShimLauncher::create(std::string shim_path, int directory) 
 
 Result<LaunchedShim> ShimLauncher::launch(const OperationSpec& spec, const LaunchSettings& settings,
                                           const LaunchDescriptors& descriptors) {
+    // First of all, so that whatever is found of it can be told by its name. Without it the next reader knows
+    // less, and that is all.
+    static_cast<void>(write_acceptance(directory_, spec));
+    kill_point("accepted");
     auto listener = listen_for_supervisors(directory_, spec.id);
-    if (!listener) return std::unexpected(listener.error());
-    auto shim = start(spec, settings, descriptors, listener->get(), directory_);
-    if (!shim) ::unlinkat(directory_, channel_name(spec.id).c_str(), 0);
+    kill_point("bound");
+    auto shim = listener ? start(spec, settings, descriptors, listener->get(), directory_)
+                         : std::unexpected(std::move(listener.error()));
+    if (!shim) remove_traces(directory_, spec.id);
+    kill_point("launched");
     return shim;
 }
 

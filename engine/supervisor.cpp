@@ -18,9 +18,13 @@
 #include "engine/event_recorder.h"
 #include "engine/families.h"
 #include "engine/ids.h"
+#include "engine/kill_point.h"
 #include "engine/launcher.h"
+#include "engine/left_trees.h"
 #include "engine/notes.h"
 #include "engine/outcome.h"
+#include "engine/run_keys.h"
+#include "engine/shim/acceptance.h"
 #include "engine/shim_link.h"
 #include "engine/side_command.h"
 #include "engine/sources/expression.h"
@@ -57,6 +61,14 @@ void add_survivors(Operation& operation, std::vector<pid_t> survivors) {
     auto cancelation = std::make_shared<Cancelation>(*operation.cancelation);
     cancelation->survivors = std::move(survivors);
     operation.cancelation = std::move(cancelation);
+}
+
+constexpr const char* kShimKilled = "its shim was killed";
+
+std::string with_survivors(std::string why, const std::vector<pid_t>& survivors) {
+    for (std::size_t i = 0; i < survivors.size(); ++i)
+        why += (i == 0 ? "; still alive and not ours to signal: " : ", ") + std::to_string(survivors[i]);
+    return why;
 }
 
 StopPlan plan_for(const OperationSpec& spec, const CancelRequest& request) {
@@ -105,7 +117,10 @@ private:
     void release(OperationId id);
     void shim_gone(OperationId id);
     void lose(OperationId id, const std::string& why);
-    void adopt_record(OperationId id, Result<ExitRecord> record);
+    void adopt_one(Adoption::Adopted adopted);
+    void adopt_record(OperationId id, const ShimReport& report);
+    void cascade(OperationId id);
+    void end_left_tree(OperationId id, const std::string& why);
     bool change(OperationId id, const std::function<void(Operation&)>& edit,
                 const ShimReport* report = nullptr);
     void warn(const std::string& sentence) const {
@@ -120,6 +135,8 @@ private:
     IdSource ids_;
     ShimLauncher launcher_;
     std::map<OperationId, Live> live_;
+    std::unordered_set<OperationId> unheard_;  // adopted, and their shims have not described themselves yet
+    std::optional<Adoption> adoption_;         // while it is going on
     std::map<OperationId, std::unique_ptr<ShimLink>> adopting_;            // until their first report
     std::unordered_map<OperationId, std::unique_ptr<ShimLink>> released_;  // until their shim is reaped
     std::unordered_set<pid_t> shims_;                                      // our children
@@ -129,11 +146,13 @@ private:
     std::uint64_t next_waiting_ = 1;
     EventRecorder recorder_{events_};
     Notes notes_;
+    RunKeys keys_;
     Strays strays_;
     SideCommands side_commands_;
     OperationSources sources_;
     Families families_;
     LoopBridge bridge_;
+    LeftTrees left_trees_;
 };
 
 Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, UniqueFd runtime, UniqueFd state,
@@ -148,6 +167,7 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       launcher_(std::move(launcher)),
       notes_(loop, registry_, operations_.get(),
              [this](OperationId id, const auto& edit) { return change(id, edit); }),
+      keys_([this](OperationId id) { return registry_.get_operation(id) != nullptr; }),
       strays_(loop, [this](pid_t pid) { return shims_.contains(pid) || side_commands_.owns(pid); }),
       side_commands_(loop, launcher_, strays_, settings_.socket_path),
       sources_(loop, registry_, side_commands_, settings_.warn),
@@ -163,7 +183,8 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                      [this](OperationId id, std::vector<pid_t> survivors) {
                          change(id, [&](Operation& record) { add_survivors(record, std::move(survivors)); });
                      }}),
-      bridge_(loop, {.log = settings_.warn}) {}
+      bridge_(loop, {.log = settings_.warn}),
+      left_trees_(bridge_, settings_.socket_path) {}
 
 // Shims that have been released are about to end, and are ours to reap: a machine's init may be none that
 // does it. One that guards orphans which were left alone ends some day.
@@ -193,6 +214,7 @@ void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLi
     operation.spec = std::make_shared<const OperationSpec>(spec);
     notes_.recall(operation);
     const Snapshot first = registry_.register_operation(std::move(operation));
+    keys_.remember(spec.key, id);
     Live& live = live_[id];
     live.link = std::move(link);
     recorder_.changed({nullptr, first});
@@ -212,6 +234,8 @@ ShimLink::Callbacks Supervisor::Impl::callbacks_for(OperationId id) {
 
 Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
     OperationSpec& spec = request.spec;
+    if (const auto known = keys_.find(spec.key))
+        if (Snapshot operation = registry_.get_operation(*known)) return operation;
     if (spec.parent != 0) {
         const std::string number = std::to_string(spec.parent);
         const Snapshot parent = registry_.get_operation(spec.parent);
@@ -243,6 +267,7 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
         if (log) ::unlinkat(state_.get(), ("logs/" + std::to_string(*id) + ".log").c_str(), 0);
         return std::unexpected(shim.error());
     }
+    kill_point("before-reply");
     // Nothing is read from the shim before we are back in the loop, so the record is there in time.
     shims_.insert(shim->process.pid);
     sources_.add(spec, request.launch.environment, shim->process.pid);
@@ -380,22 +405,30 @@ Result<> Supervisor::Impl::shield(OperationId id, std::chrono::milliseconds limi
 }
 
 void Supervisor::Impl::reported(OperationId id, const ShimReport& report, UniqueFd description) {
+    if (adoption_) return adoption_->reported(id, report, std::move(description));
     if (const auto adopting = adopting_.find(id); adopting != adopting_.end()) {
-        auto decoded = read_description(description.get());
-        if (!decoded || decoded->spec.id != id) {
-            warn("operation " + std::to_string(id) + " cannot be adopted: its shim does not describe it");
-            adopting_.erase(adopting);
-            return;
-        }
+        std::optional<OperationSpec> spec;
+        if (auto decoded = read_description(description.get()); decoded && decoded->spec.id == id)
+            spec = std::move(decoded->spec);
+        else if (auto acceptance = read_acceptance(operations_.get(), id))
+            spec = std::move(acceptance->spec);
         std::unique_ptr<ShimLink> link = std::move(adopting->second);
         adopting_.erase(adopting);
-        ancestry_.add(id, report.shim_pid, report.shim_start_time);
+        if (!spec) {
+            warn("operation " + std::to_string(id) + " cannot be adopted: its shim does not describe it");
+            return;
+        }
         recorder_.begin_adoption(id);
-        sources_.add(decoded->spec, decoded->launch.environment, report.shim_pid);
-        take_in(decoded->spec, std::move(link));
+        take_in(*spec, std::move(link));
+        unheard_.insert(id);
     }
     const auto entry = live_.find(id);
     if (entry == live_.end() || report.id != id) return;
+    if (unheard_.erase(id) > 0) {
+        if (report.shim_pid > 0) ancestry_.add(id, report.shim_pid, report.shim_start_time);
+        if (const auto decoded = read_description(description.get()); decoded && decoded->spec.id == id)
+            sources_.add(decoded->spec, decoded->launch.environment, report.shim_pid);
+    }
 
     const Snapshot before = registry_.get_operation(id);
     if (report.started && before->status == Status::pending)
@@ -414,7 +447,9 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
     change(id, [&](Operation& record) { apply_report(record, now); }, &now);
     recorder_.end_adoption(registry_.get_operation(id), report.signals);
     if (report.disconnected) sources_.disconnected(id);
-    if (now.over) release(id);
+    if (!now.over) return;
+    kill_point("over");
+    release(id);
 }
 
 void Supervisor::Impl::finish(OperationId id, const ShimReport& report) {
@@ -427,6 +462,7 @@ void Supervisor::Impl::release(OperationId id) {
     if (entry == live_.end()) return;
     std::unique_ptr<ShimLink> link = std::move(entry->second.link);
     live_.erase(entry);
+    if (!link) remove_traces(operations_.get(), id);  // Its shim died after its last word.
     if (!link) return;
     link->release();
     notes_.forget(id);
@@ -437,34 +473,50 @@ void Supervisor::Impl::release(OperationId id) {
 }
 
 void Supervisor::Impl::shim_gone(OperationId id) {
+    if (adoption_) return adoption_->gone(id);
     ancestry_.remove(id);
     if (const auto released = released_.find(id); released != released_.end()) {
         shims_.erase(released->second->shim_pid());
         released_.erase(released);
+        remove_traces(operations_.get(), id);  // It may have been killed before it had done so itself.
         return;
     }
-    adopting_.erase(id);  // It ended before it had said anything: its record tells.
+    if (adopting_.erase(id) > 0) {  // It ended before it had said anything.
+        LeftOperation left;
+        left.id = id;
+        left.exit_record = read_exit_record(operations_.get(), id);
+        if (auto acceptance = read_acceptance(operations_.get(), id))
+            left.acceptance = std::move(*acceptance);
+        Adoption::Adopted adopted;
+        adopted.left = std::move(left);
+        adopt_one(std::move(adopted));
+        return;
+    }
     const auto entry = live_.find(id);
-    if (entry != live_.end() && entry->second.link) shims_.erase(entry->second.link->shim_pid());
-    const bool was_child = entry != live_.end() && entry->second.link && !entry->second.link->is_adopted();
-    if (entry != live_.end()) entry->second.link.reset();
+    if (entry == live_.end()) return;
+    if (entry->second.link) shims_.erase(entry->second.link->shim_pid());
+    const bool was_child = entry->second.link && !entry->second.link->is_adopted();
+    entry->second.link.reset();
     if (families_.is_held(id)) return;  // It had said all that there is to say.
 
-    auto record = read_exit_record(operations_.get(), id);
-    ::unlinkat(operations_.get(), channel_name(id).c_str(), 0);
-    if (record || entry == live_.end()) {
-        adopt_record(id, std::move(record));
+    if (const auto record = read_exit_record(operations_.get(), id)) {
+        adopt_record(id, record->report);
+        cascade(id);
         return;
     }
     if (!was_child) {
-        lose(id, "its shim was killed");
+        end_left_tree(id, kShimKilled);
         return;
     }
     strays_.end([this, id](const std::vector<pid_t>& survivors) {
-        std::string why = "its shim was killed";
-        for (std::size_t i = 0; i < survivors.size(); ++i)
-            why += (i == 0 ? "; still alive and not ours to signal: " : ", ") + std::to_string(survivors[i]);
-        lose(id, why);
+        lose(id, with_survivors(kShimKilled, survivors));
+    });
+}
+
+// Its shim is dead and was none of ours.
+void Supervisor::Impl::end_left_tree(OperationId id, const std::string& why) {
+    left_trees_.end(id, [this, id, why](const std::vector<pid_t>& survivors) {
+        lose(id, with_survivors(why, survivors));
     });
 }
 
@@ -478,51 +530,106 @@ void Supervisor::Impl::lose(OperationId id, const std::string& why) {
         if (record.started_at) record.duration = *record.ended_at - *record.started_at;
     });
     live_.erase(id);
+    kill_point("lost");
+    remove_traces(operations_.get(), id);
     notes_.forget(id);
 }
 
 Result<> Supervisor::Impl::adopt() {
     auto left = find_left_operations(operations_.get());
     if (!left) return std::unexpected(left.error());
-    for (LeftOperation& operation : *left) {
-        ids_.skip_to(operation.id);
-        if (operation.channel)
-            adopting_.emplace(operation.id, std::make_unique<ShimLink>(loop_, std::move(operation.channel),
-                                                                       callbacks_for(operation.id)));
-        else
-            adopt_record(operation.id, std::move(operation.exit_record));
-    }
+    // What was used stays used, also where this supervisor dies before it hands out the next id.
+    if (!left->empty()) ids_.skip_to(left->back().id);
+    kill_point("adopting");
+    adoption_.emplace(loop_, operations_.get(), std::move(*left),
+                      [this](OperationId id) { return callbacks_for(id); });
     // Clients that come next shall see them all. A shim that does not answer in time is adopted when it does.
-    bool out_of_patience = false;
-    Timer patience(loop_, [&] { out_of_patience = true; });
-    patience.start(kAdoptionPatience);
-    while (!adopting_.empty() && !out_of_patience)
-        loop_.run_once(true);
+    adoption_->gather(kAdoptionPatience);
+    std::vector<Adoption::Adopted> adopted = adoption_->take();
+    adoption_.reset();
+    std::vector<OperationId> ids;
+    for (Adoption::Adopted& operation : adopted) {
+        ids.push_back(operation.left.id);
+        adopt_one(std::move(operation));
+        kill_point("adopted");
+    }
+    // A parent that was cancelled while nobody was there to tell its children.
+    for (const OperationId id : ids)
+        cascade(id);
     return {};
 }
 
-// An operation that ended while nobody watched, known or not yet known here.
-void Supervisor::Impl::adopt_record(OperationId id, Result<ExitRecord> record) {
-    if (!live_.contains(id)) {
-        OperationSpec unknown;
-        unknown.id = id;
-        unknown.name = "unknown";
-        unknown.created_at = wall_now();
+void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
+    const OperationId id = adopted.left.id;
+    if (registry_.get_operation(id)) {
+        // It has ended, and was only not cleared away.
+        if (!adopted.link) remove_traces(operations_.get(), id);
+        return;
+    }
+    const std::optional<Acceptance>& acceptance = adopted.left.acceptance;
+    if (adopted.report) {
+        adopting_.emplace(id, std::move(adopted.link));
+        reported(id, *adopted.report, std::move(adopted.description));
+    } else if (adopted.link && acceptance) {
+        // Its shim does not answer, and it can be listed and cancelled all the same.
         recorder_.begin_adoption(id);
-        take_in(record ? record->spec : unknown, nullptr);
-    }
-    if (!record) {
-        lose(id, record.error().os_errno == ENOENT ? "it ended without a record" : record.error().sentence());
+        take_in(acceptance->spec, std::move(adopted.link));
+        unheard_.insert(id);
+        if (acceptance->begun) change(id, [](Operation& operation) { operation.status = Status::running; });
+    } else if (adopted.link) {
+        adopting_.emplace(id, std::move(adopted.link));
+    } else if (const auto& record = adopted.left.exit_record) {
+        recorder_.begin_adoption(id);
+        take_in(record->spec, nullptr);
+        adopt_record(id, record->report);
     } else {
-        const ShimReport& report = record->report;
-        if (report.started && registry_.get_operation(id)->status == Status::pending)
-            change(id, [](Operation& operation) { operation.status = Status::running; });
-        change(id, [&](Operation& operation) { apply_report(operation, report); }, &report);
-        live_.erase(id);
+        OperationSpec spec;
+        spec.id = id;
+        spec.name = "unknown";
+        spec.created_at = wall_now();
+        if (acceptance) spec = acceptance->spec;
+        const bool never_begun = acceptance && !acceptance->begun;
+        // Whoever asks for it again under its key gets it, since nothing of it has ever run.
+        if (never_begun) spec.key.clear();
+        recorder_.begin_adoption(id);
+        take_in(spec, nullptr);
+        if (never_begun) {
+            lose(id, "its supervisor was killed before the command was started");
+        } else {
+            if (acceptance) change(id, [](Operation& operation) { operation.status = Status::running; });
+            end_left_tree(id, record.error().os_errno == ENOENT ? kShimKilled : record.error().sentence());
+        }
     }
+    if (!adopting_.contains(id)) recorder_.end_adoption(registry_.get_operation(id));
+}
+
+// An operation that ended while nobody watched.
+void Supervisor::Impl::adopt_record(OperationId id, const ShimReport& report) {
+    if (report.started && registry_.get_operation(id)->status == Status::pending)
+        change(id, [](Operation& operation) { operation.status = Status::running; });
+    change(id, [&](Operation& operation) { apply_report(operation, report); }, &report);
+    live_.erase(id);
     recorder_.end_adoption(registry_.get_operation(id));
-    forget_exit_record(operations_.get(), id);
+    kill_point("recorded");
+    remove_traces(operations_.get(), id);
     notes_.forget(id);
+    kill_point("forgotten");
+}
+
+// What a cancelation of this operation would have done to its children, had a supervisor been there.
+void Supervisor::Impl::cascade(OperationId id) {
+    const Snapshot parent = registry_.get_operation(id);
+    if (!parent || !parent->cancelation) return;
+    CancelRequest inherited;
+    inherited.reason = CancelationReason::parent;
+    inherited.message = "its parent, operation " + std::to_string(id) + ", was cancelled";
+    inherited.by = parent->cancelation->by;
+    std::vector<OperationId> cancelled;
+    for (const Snapshot& child : registry_.children(id)) {
+        // One that came after its parent's end has nothing to do with it.
+        const bool in_time = !parent->ended_at || child->spec->created_at <= *parent->ended_at;
+        if (in_time && child->status != Status::cancelling) cancel_one(child->id(), inherited, cancelled);
+    }
 }
 
 Result<std::unique_ptr<Supervisor>> Supervisor::create(Loop& loop, Settings settings) {

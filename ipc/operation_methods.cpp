@@ -30,7 +30,7 @@ std::unexpected<Error> needs_selector(std::string_view method) {
 Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
     auto params = decode_run(std::move(call.params));
     if (!params) return std::unexpected(params.error());
-    if (stopping_) return failure(ErrorCode::refused, "the supervisor is stopping and starts nothing more");
+    if (stopping_) return failure(ErrorCode::stopping, "the supervisor is stopping and starts nothing more");
     if (params->spec.parent == 0 && !params->no_parent) {
         const auto around = operation_of_caller(call.answer, params->operation_id);
         if (!around) return std::unexpected(around.error());
@@ -48,6 +48,8 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
     if (!watch && (*snapshot)->status == Status::pending) {
         // Who does not stay to hear of the end is told whether there is a beginning.
         const OperationId id = (*snapshot)->id();
+        // Asked for a second time with its key, by who has lost the first connection.
+        start_waiters_.erase(id);
         start_waiters_.emplace(id, StartWaiter{connection.get(), std::move(call.answer)});
         return std::nullopt;
     }

@@ -25,6 +25,8 @@ RpcCode code_of(ErrorCode code) noexcept {
             return RpcCode::invalid_request;
         case ErrorCode::damaged:
             return RpcCode::damaged;
+        case ErrorCode::stopping:
+            return RpcCode::stopping;
         case ErrorCode::system:
         case ErrorCode::unreachable:
             break;
@@ -44,6 +46,8 @@ ErrorCode kind_of(std::int64_t code) noexcept {
             return ErrorCode::limit;
         case RpcCode::damaged:
             return ErrorCode::damaged;
+        case RpcCode::stopping:
+            return ErrorCode::stopping;
         case RpcCode::system:
             return ErrorCode::system;
         default:

@@ -29,6 +29,7 @@ enum class RpcCode : int {
     limit = -32003,
     system = -32004,
     damaged = -32005,
+    stopping = -32006,
 };
 
 struct RpcError {

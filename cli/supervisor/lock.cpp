@@ -17,17 +17,20 @@ std::string lock_path(const std::string& runtime_directory) {
 }  // namespace
 
 Result<std::optional<SupervisorLock>> SupervisorLock::take(const std::string& runtime_directory) {
+    auto directory = open_file(runtime_directory.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    if (!directory) return std::unexpected(directory.error());
     const std::string path = lock_path(runtime_directory);
-    auto file = open_file(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW, 0600);
+    auto file = open_file(path.c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_NONBLOCK, 0600);
     if (!file) return std::unexpected(file.error());
-    if (retry_eintr([&] { return ::flock(file->get(), LOCK_EX | LOCK_NB); }) != 0) {
+    for (const UniqueFd* locked : {&*directory, &*file}) {
+        if (retry_eintr([&] { return ::flock(locked->get(), LOCK_EX | LOCK_NB); }) == 0) continue;
         if (errno == EWOULDBLOCK) return std::nullopt;
         return system_error(fmt::format("cannot lock \"{}\"", path));
     }
     // The pid is a courtesy: a full disk keeps nobody from running.
     const std::string pid = fmt::format("{}\n", ::getpid());
     if (::ftruncate(file->get(), 0) == 0) (void)write_all(file->get(), std::as_bytes(std::span(pid)));
-    return SupervisorLock(std::move(*file));
+    return SupervisorLock(std::move(*directory), std::move(*file));
 }
 
 pid_t SupervisorLock::holder(const std::string& runtime_directory) noexcept {

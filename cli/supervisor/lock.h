@@ -10,9 +10,10 @@
 
 namespace cancelable::cli {
 
-// The lock of a runtime directory: held by its supervisor for as long as it lives, however it ends. The file
-// holds the supervisor's pid and is never removed: who had opened it a moment before would hold a lock on
-// nothing.
+// The lock of a runtime directory: held by its supervisor for as long as it lives, however it ends. It is the
+// directory itself that is locked, since a file in it may be removed by somebody, and another one would then
+// be locked by the next. The file `lock` is locked beside it, for versions of the program that know of
+// nothing else, and holds the supervisor's pid.
 class SupervisorLock {
 public:
     // Nothing where another supervisor holds it.
@@ -22,7 +23,9 @@ public:
     static pid_t holder(const std::string& runtime_directory) noexcept;
 
 private:
-    explicit SupervisorLock(UniqueFd file) : file_(std::move(file)) {}
+    SupervisorLock(UniqueFd directory, UniqueFd file)
+        : directory_(std::move(directory)), file_(std::move(file)) {}
+    UniqueFd directory_;
     UniqueFd file_;
 };
 

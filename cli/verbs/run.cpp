@@ -2,6 +2,7 @@
 #include <sys/random.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <nlohmann/json.hpp>
 #include <utility>
 #include <variant>
@@ -188,14 +189,30 @@ int own_failure(const Error& error) {
     return kExitOwnFailure;
 }
 
+// Asks every next supervisor under the same key, where one is lost or about to leave: what was begun is never
+// begun twice.
+Result<json> submit(LastingConnection& connection, const Prepared& prepared) {
+    const auto deadline = std::chrono::steady_clock::now() + kConnectPatience;
+    for (;;) {
+        auto answer = connection.ask(
+            "operation.run", [&] { return ipc::encode(prepared.params); }, prepared.descriptors);
+        if (answer || answer.error().code != ErrorCode::stopping) return answer;
+        const auto left = deadline - std::chrono::steady_clock::now();
+        const auto next = connection.await_next(std::chrono::duration_cast<std::chrono::milliseconds>(left));
+        if (!next) return std::unexpected(next.error());
+        if (!*next) return answer;
+    }
+}
+
 Result<int> run_detached(const Globals& globals, const Prepared& prepared) {
-    auto client = connect_to_supervisor(globals);
-    if (!client) return std::unexpected(client.error());
-    const auto answer = client->call("operation.run", ipc::encode(prepared.params), prepared.descriptors);
+    auto connection = LastingConnection::open(globals, LastingConnection::WhenLost::start_one);
+    if (!connection) return std::unexpected(connection.error());
+    const auto answer = submit(*connection, prepared);
     if (!answer) return std::unexpected(answer.error());
     const auto operation = ipc::decode_operation(*answer);
     if (!operation) return std::unexpected(operation.error());
-    if (operation->status == Status::failed) {
+    // One that has begun has an id to go by, however it has ended meanwhile.
+    if (operation->status == Status::failed && !operation->started_at) {
         const Outcome outcome = outcome_of(*operation, false);
         report_error(outcome.sentence);
         return outcome.status;
@@ -212,10 +229,12 @@ Result<int> run_foreground(const Globals& globals, const Prepared& prepared, boo
     if (!signals) return std::unexpected(signals.error());
     const TerminalModes modes(STDIN_FILENO);
     ProgressLine progress(STDERR_FILENO, prepared.params.spec.name, !globals.quiet);
-    Foreground foreground(std::move(*connection), **signals, progress, prepared.params.spec.key);
     ipc::RunParams params = prepared.params;
     params.progress = progress.is_possible();
-    const auto operation = foreground.run(ipc::encode(params), prepared.descriptors);
+    Foreground foreground(
+        std::move(*connection), **signals, progress, [&] { return ipc::encode(params); },
+        prepared.descriptors);
+    const auto operation = foreground.run();
     progress.hide();
     if (!operation) return std::unexpected(operation.error());
     if (operation->cancelation) modes.restore();

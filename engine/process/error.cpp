@@ -23,6 +23,8 @@ std::string_view to_string(ErrorCode code) noexcept {
             return "limit";
         case ErrorCode::damaged:
             return "damaged";
+        case ErrorCode::stopping:
+            return "stopping";
     }
     return "system";
 }

@@ -18,6 +18,7 @@ enum class ErrorCode : int {
     protocol,     // the other side broke the protocol
     limit,        // a bound was passed
     damaged,      // stored data cannot be read
+    stopping,     // not by this supervisor any more: the next one will
 };
 
 std::string_view to_string(ErrorCode code) noexcept;

@@ -116,6 +116,12 @@ std::optional<ProcStat> read_stat(pid_t pid) {
     return stat;
 }
 
+std::vector<pid_t> all_processes() {
+    std::vector<pid_t> processes;
+    for_each_number("/proc", [&](pid_t pid) { processes.push_back(pid); });
+    return processes;
+}
+
 bool ignores_signal(pid_t pid, int number) {
     const UniqueFd file(::open((ProcPath() / pid / "status").c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) return false;

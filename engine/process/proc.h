@@ -21,6 +21,9 @@ struct ProcStat {
 
 std::optional<ProcStat> read_stat(pid_t pid);
 
+// Every process that there is at this moment, as far as this user is shown them.
+std::vector<pid_t> all_processes();
+
 // True where the process has the signal ignored; false as well where it cannot be told.
 bool ignores_signal(pid_t pid, int number);
 

@@ -16,6 +16,9 @@ namespace {
 // which version wrote one stands behind the fields that 0.1.0 had.
 enum class PacketKind : std::uint32_t { command = 0x6332'0001, report = 0x7232'0001 };
 
+// The longest description is that of the longest request, and a report is small beside it.
+constexpr off_t kRecordLimit = 32 << 20;
+
 template <class Numbers>
 void put_list(ByteWriter& out, const Numbers& numbers) {
     out.put(numbers.size());
@@ -39,6 +42,10 @@ std::string channel_name(OperationId id) {
 
 std::string exit_record_name(OperationId id) {
     return std::to_string(id) + ".exit";
+}
+
+std::string exit_record_draft_name(OperationId id) {
+    return exit_record_name(id) + ".new";
 }
 
 std::vector<std::byte> encode(const ShimCommand& command) {
@@ -218,7 +225,7 @@ Result<> write_exit_record(int directory, const OperationSpec& spec, const ShimR
     put_blob(encode(spec, LaunchSettings{}));
     put_blob(encode(report));
     const std::string name = exit_record_name(spec.id);
-    const std::string draft = name + ".new";
+    const std::string draft = exit_record_draft_name(spec.id);
     UniqueFd file(::openat(directory, draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!file) return system_error("cannot create the exit record");
     if (const auto written = write_all(file.get(), out.take()); !written) return written;
@@ -227,24 +234,39 @@ Result<> write_exit_record(int directory, const OperationSpec& spec, const ShimR
     return {};
 }
 
-Result<ExitRecord> read_exit_record(int directory, OperationId id) {
-    const std::string name = exit_record_name(id);
-    const UniqueFd file(::openat(directory, name.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file) return system_error("cannot open the exit record of operation " + std::to_string(id));
+Result<std::vector<std::byte>> read_record(int directory, const std::string& name) {
+    // A FIFO would hold up who opens it.
+    const UniqueFd file(::openat(directory, name.c_str(), O_RDONLY | O_NONBLOCK | O_NOFOLLOW | O_CLOEXEC));
+    if (!file) return system_error("cannot open \"" + name + "\"");
     struct stat status{};
-    if (::fstat(file.get(), &status) != 0) return system_error("cannot look at an exit record");
+    if (::fstat(file.get(), &status) != 0) return system_error("cannot look at \"" + name + "\"");
+    if (!S_ISREG(status.st_mode) || status.st_size > kRecordLimit)
+        return failure(ErrorCode::damaged, "\"" + name + "\" is no record");
     std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
-    const ssize_t length = retry_eintr([&] { return ::read(file.get(), bytes.data(), bytes.size()); });
-    if (length < 0) return system_error("cannot read the exit record of operation " + std::to_string(id));
-    bytes.resize(static_cast<std::size_t>(length));
+    std::size_t read = 0;
+    while (read < bytes.size()) {
+        const ssize_t got =
+            retry_eintr([&] { return ::read(file.get(), bytes.data() + read, bytes.size() - read); });
+        if (got < 0) return system_error("cannot read \"" + name + "\"");
+        if (got == 0) break;
+        read += static_cast<std::size_t>(got);
+    }
+    bytes.resize(read);
+    return bytes;
+}
 
-    ByteReader in(bytes);
+Result<ExitRecord> read_exit_record(int directory, OperationId id) {
+    const auto bytes = read_record(directory, exit_record_name(id));
+    if (!bytes) return std::unexpected(bytes.error());
+    ByteReader in(*bytes);
     const std::string_view spec_blob = in.get_text();
     const std::string_view report_blob = in.get_text();
     auto spec = decode_spec(std::as_bytes(std::span(spec_blob)));
     if (!spec) return std::unexpected(spec.error());
     auto report = decode_report(std::as_bytes(std::span(report_blob)));
     if (!report) return std::unexpected(report.error());
+    if (spec->spec.id != id || report->id != id || !report->over)
+        return failure(ErrorCode::damaged, "an exit record is not that of operation " + std::to_string(id));
     return ExitRecord{std::move(spec->spec), std::move(*report)};
 }
 

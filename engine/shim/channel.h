@@ -46,6 +46,7 @@ inline constexpr std::size_t kPacketLimit = 64 * 1024;
 
 std::string channel_name(OperationId id);      // "<id>.channel"
 std::string exit_record_name(OperationId id);  // "<id>.exit"
+std::string exit_record_draft_name(OperationId id);
 
 enum class ShimCommandKind : std::uint8_t { cancel = 1, signal = 2, release = 3, shield = 4 };
 
@@ -133,6 +134,11 @@ struct ExitRecord {
     OperationSpec spec;
     ShimReport report;
 };
+// ENOENT where there is none; whatever else is the matter with it, that is an error and no more.
 Result<ExitRecord> read_exit_record(int directory, OperationId id);
+
+// The whole of a small regular file. What else lies under that name, or is far too big to be a record, is an
+// error: nothing that somebody left there holds up its reader.
+Result<std::vector<std::byte>> read_record(int directory, const std::string& name);
 
 }  // namespace cancelable

@@ -22,6 +22,7 @@
 #include "engine/process/search_path.h"
 #include "engine/process/signal_names.h"
 #include "engine/process/spawn.h"
+#include "engine/shim/acceptance.h"
 #include "engine/shim/memory.h"
 
 namespace cancelable {
@@ -135,6 +136,8 @@ Result<> Shim::start_command(const LaunchSettings& launch) {
                                .umask = launch.umask,
                                .nice = launch.nice,
                                .limits = launch.limits};
+    // From here on nobody may start it a second time.
+    note_beginning(directory_.get(), spec_.id);
     report_.started_at = wall_now();
     started_ = Clock::now();
     const auto child = cwd_
@@ -410,7 +413,7 @@ void Shim::obey(const ShimCommand& command, UniqueFd descriptor) {
             return;
         case ShimCommandKind::release:
             if (!report_.over) return;
-            ::unlinkat(directory_.get(), channel_name(spec_.id).c_str(), 0);
+            leave_directory();
             released_ = true;
             return;
     }
@@ -452,8 +455,14 @@ void Shim::supervisor_lost() {
         return;
     }
     listener_.reset();
-    ::unlinkat(directory_.get(), channel_name(spec_.id).c_str(), 0);
+    leave_directory();
     released_ = true;
+}
+
+// The channel last: as long as it is there, somebody looks for us.
+void Shim::leave_directory() {
+    ::unlinkat(directory_.get(), beginning_name(spec_.id).c_str(), 0);
+    ::unlinkat(directory_.get(), channel_name(spec_.id).c_str(), 0);
 }
 
 }  // namespace cancelable

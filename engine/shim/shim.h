@@ -51,6 +51,7 @@ private:
     void declare_over();
     void send_report(bool with_spec);
     void supervisor_lost();
+    void leave_directory();
     bool is_finished() const noexcept;
 
     UniqueFd channel_{ShimDescriptors::kChannel};

@@ -71,8 +71,11 @@ public:
         copy_ = temporary_directory();
         programs_ = copy_ + "/bin";
         fixtures_ = copy_ + "/fixtures";
+        killable_ = copy_ + "/killable";
         fs::create_directory(programs_);
         fs::create_directory(fixtures_);
+        fs::create_directory(killable_);
+        fs::copy_file(CANCELABLE_KILLABLE "/cancelable", killable_ + "/cancelable");
         for (const char* name : {"cancelable", "cancelable-shim"})
             fs::copy_file(fs::path(original) / name, fs::path(programs_) / name);
         for (const auto& entry : fs::directory_iterator(CANCELABLE_FIXTURES))
@@ -92,11 +95,13 @@ public:
     }
     const std::string& programs() const { return programs_; }
     const std::string& fixtures() const { return fixtures_; }
+    const std::string& killable() const { return killable_; }
 
 private:
     std::string copy_;
     std::string programs_ = CANCELABLE_PROGRAMS;
     std::string fixtures_ = CANCELABLE_FIXTURES;
+    std::string killable_ = CANCELABLE_KILLABLE;
 };
 
 bool is_supervisor(pid_t pid) {
@@ -215,6 +220,14 @@ std::string Sandbox::fixture(const std::string& name) {
 
 std::string Sandbox::program() {
     return Programs::here().programs() + "/cancelable";
+}
+
+std::string Sandbox::shim() {
+    return Programs::here().programs() + "/cancelable-shim";
+}
+
+std::string Sandbox::killable_program() {
+    return Programs::here().killable() + "/cancelable";
 }
 
 void Sandbox::unset_environment(const std::string& name) {

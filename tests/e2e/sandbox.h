@@ -71,6 +71,8 @@ public:
     Fifo fifo();
     static std::string fixture(const std::string& name);
     static std::string program();
+    static std::string shim();
+    static std::string killable_program();  // see tests/killable
 
     // What the programs run with; a test may change it before it starts them.
     void set_environment(const std::string& name, const std::string& value);

@@ -81,7 +81,7 @@ TEST_CASE("nesting is refused beyond its bound before it is parsed") {
 TEST_CASE("an error goes over the wire with its kind and its sentence") {
     for (const ErrorCode code :
          {ErrorCode::system, ErrorCode::usage, ErrorCode::not_found, ErrorCode::refused, ErrorCode::limit,
-          ErrorCode::damaged, ErrorCode::protocol}) {
+          ErrorCode::damaged, ErrorCode::protocol, ErrorCode::stopping}) {
         const json message = json::parse(build_error(7, to_rpc(Error{code, "cannot do it", 0})));
         CHECK(message["id"] == 7);
         CHECK(message["error"]["data"]["kind"] == to_string(code));

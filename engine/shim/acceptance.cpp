@@ -1,0 +1,65 @@
+#include "engine/shim/acceptance.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "engine/process/fd.h"
+#include "engine/shim/channel.h"
+
+namespace cancelable {
+
+std::string acceptance_name(OperationId id) {
+    return std::to_string(id) + ".accepted";
+}
+
+std::string beginning_name(OperationId id) {
+    return std::to_string(id) + ".begun";
+}
+
+Result<> write_acceptance(int directory, const OperationSpec& spec) {
+    const std::string name = acceptance_name(spec.id);
+    const UniqueFd file(
+        ::openat(directory, name.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600));
+    if (!file) return system_error("cannot note down the acceptance of operation " + std::to_string(spec.id));
+    auto written = write_all(file.get(), encode(spec, LaunchSettings{}));
+    // Half of it tells less than none.
+    if (!written) ::unlinkat(directory, name.c_str(), 0);
+    return written;
+}
+
+void note_beginning(int directory, OperationId id) noexcept {
+    char accepted[40];
+    char begun[40];
+    std::snprintf(accepted, sizeof accepted, "%llu.accepted", static_cast<unsigned long long>(id));
+    std::snprintf(begun, sizeof begun, "%llu.begun", static_cast<unsigned long long>(id));
+    ::renameat(directory, accepted, directory, begun);
+}
+
+Result<Acceptance> read_acceptance(int directory, OperationId id) {
+    for (const bool begun : {true, false}) {
+        const std::string name = begun ? beginning_name(id) : acceptance_name(id);
+        auto bytes = read_record(directory, name);
+        if (!bytes && bytes.error().os_errno == ENOENT && begun) continue;
+        if (!bytes) return std::unexpected(bytes.error());
+        auto decoded = decode_spec(*bytes);
+        if (decoded && decoded->spec.id != id)
+            decoded = failure(ErrorCode::damaged, "\"" + name + "\" describes another operation");
+        if (!decoded) return std::unexpected(decoded.error());
+        return Acceptance{std::move(decoded->spec), begun};
+    }
+    return system_error("cannot find the acceptance of operation " + std::to_string(id), ENOENT);
+}
+
+void remove_traces(int directory, OperationId id) noexcept {
+    const std::string record = exit_record_name(id);
+    if (::unlinkat(directory, record.c_str(), 0) != 0 && errno != ENOENT)
+        ::renameat(directory, record.c_str(), directory, (std::to_string(id) + ".damaged").c_str());
+    // The channel goes last of those that make somebody look for more.
+    for (const std::string& name :
+         {exit_record_draft_name(id), channel_name(id), acceptance_name(id), beginning_name(id)})
+        ::unlinkat(directory, name.c_str(), 0);
+}
+
+}  // namespace cancelable

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <string>
+
+#include "engine/process/error.h"
+#include "engine/shim/spec.h"
+
+namespace cancelable {
+
+// What was accepted, beside the channel, for whoever comes after a killed supervisor or a killed shim.
+//
+//   <id>.accepted   by the supervisor, before the shim is started: the description without its environment
+//   <id>.begun      the same file, renamed by the shim, before the command is started
+//
+// So an operation of which nothing but its acceptance is left was never begun, and may be asked for again;
+// one that had begun and has neither a shim nor an exit record is lost, under its own name. The shim removes
+// the file when it leaves. All of this is a courtesy to the next reader: a full runtime directory keeps no
+// command from running.
+Result<> write_acceptance(int directory, const OperationSpec& spec);
+
+// For the shim.
+void note_beginning(int directory, OperationId id) noexcept;
+
+struct Acceptance {
+    OperationSpec spec;
+    bool begun = false;
+};
+
+// ENOENT where there is none, as an older version leaves it.
+Result<Acceptance> read_acceptance(int directory, OperationId id);
+
+std::string acceptance_name(OperationId id);  // "<id>.accepted"
+std::string beginning_name(OperationId id);   // "<id>.begun"
+
+// Takes off whatever of an operation is in the directory: its channel, its acceptance, its exit record. A
+// record that cannot be removed because it is no file is set aside, so that it is never read again.
+void remove_traces(int directory, OperationId id) noexcept;
+
+}  // namespace cancelable

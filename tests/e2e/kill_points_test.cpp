@@ -1,0 +1,109 @@
+// The supervisor dies at chosen places, and the next one finds what the place has left.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "tests/e2e/sandbox.h"
+
+namespace cancelable::e2e {
+namespace {
+
+// A sandbox whose next supervisor dies at a place, once.
+class Trap {
+public:
+    explicit Trap(Sandbox& sandbox, const std::string& point) : sandbox_(sandbox) {
+        file_ = sandbox.write_file("trap", "");
+        how_ = sandbox.options();
+        how_.environment.push_back("CANCELABLE_TEST_KILL_AT=" + point + "," + file_);
+        how_.environment.push_back("CANCELABLE_SHIM=" + Sandbox::shim());
+    }
+    Child start(const Words& arguments) const {
+        Words command{Sandbox::killable_program()};
+        command.insert(command.end(), arguments.begin(), arguments.end());
+        return Child::spawn(command, how_);
+    }
+    Finished run(const Words& arguments) const { return start(arguments).wait(); }
+    bool has_snapped() const { return ::access(file_.c_str(), F_OK) != 0; }
+
+private:
+    Sandbox& sandbox_;
+    std::string file_;
+    SpawnOptions how_;
+};
+
+bool exists(const std::string& path) {
+    return ::access(path.c_str(), F_OK) == 0;
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("kill points");
+
+TEST_CASE("a command runs once and its status is known wherever its supervisor is killed") {
+    for (const char* point : {"accepted", "bound", "launched", "before-reply", "over"}) {
+        CAPTURE(point);
+        Sandbox sandbox;
+        const std::string books = sandbox.make_directory("books");
+        const Trap trap(sandbox, point);
+        const Words job{Sandbox::fixture("keeps_books"), books, "job", "ends", "7"};
+        Words arguments{"run", "-n", "job"};
+        SUBCASE("in the foreground") {
+            arguments.emplace_back("--");
+            arguments.insert(arguments.end(), job.begin(), job.end());
+            const Finished finished = trap.run(arguments);
+            CHECK_MESSAGE(finished.status == 7, finished.err);
+        }
+        SUBCASE("detached") {
+            arguments.insert(arguments.end(), {"-d", "--"});
+            arguments.insert(arguments.end(), job.begin(), job.end());
+            const Finished finished = trap.run(arguments);
+            REQUIRE_MESSAGE(finished.status == 0, finished.err);
+            const std::string id = finished.out.substr(0, finished.out.find('\n'));
+            CHECK(sandbox.run({"wait", id}).status == 7);
+            CHECK(sandbox.show(id).at("name") == "job");
+        }
+        CHECK(trap.has_snapped());
+        CHECK(exists(books + "/job.ended"));
+        CHECK_FALSE(exists(books + "/job.again"));
+    }
+}
+
+TEST_CASE("a supervisor that is killed while it takes over leaves everything to the next") {
+    for (const char* point : {"adopting"}) {
+        CAPTURE(point);
+        Sandbox sandbox;
+        const std::string books = sandbox.make_directory("books");
+        Fifo up = sandbox.fifo();
+        Fifo go = sandbox.fifo();
+        const std::string running = sandbox.detach({"-n", "running", "--grace", "1h"}, {"sleep", "1000"});
+        const std::string ended =
+            sandbox.detach({"-n", "ended"}, {Sandbox::fixture("leaves_children"), up.path(), go.path(), "7"});
+        REQUIRE(up.wait_for_line() == "up");
+        const std::vector<pid_t> shims = sandbox.shims();
+        const std::string lost = sandbox.detach({"-n", "lost"}, {"sleep", "1000"});
+        std::vector<pid_t> third = sandbox.shims();
+        std::erase_if(third, [&](pid_t pid) { return std::ranges::find(shims, pid) != shims.end(); });
+        REQUIRE(third.size() == 1);
+        sandbox.kill_supervisor();
+        Witness(third).signal(SIGKILL);
+        go.go();
+        wait_until("one shim", [&] { return sandbox.shims().size() == 1; });
+
+        const Trap trap(sandbox, point);
+        CHECK(trap.run({"wait", lost}).status == 125);
+        wait_until("the trap to snap", [&] { return trap.has_snapped(); });
+        CHECK(sandbox.run({"wait", ended}).status == 7);
+        CHECK(sandbox.run({"wait", lost}).status == 125);
+        CHECK(sandbox.show(running).at("status") == "running");
+        CHECK(sandbox.show(lost).at("status") == "lost");
+        CHECK(sandbox.show(lost).at("name") == "lost");
+        CHECK(sandbox.show(ended).at("exit").at("code") == 7);
+        CHECK(sandbox.run({"cancel", running}).status == 0);
+    }
+}
+
+TEST_SUITE_END();
+
+}  // namespace cancelable::e2e
