@@ -3,10 +3,13 @@
 #include <doctest/doctest.h>
 #include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <cstdlib>
 #include <filesystem>
 #include <string>
+
+#include "engine/shim/acceptance.h"
 
 namespace cancelable {
 namespace {
@@ -200,6 +203,41 @@ TEST_CASE("an exit record gives back what was written, and a damaged one an erro
     }
     std::filesystem::resize_file(path, size / 4);
     CHECK(read_exit_record(folder.descriptor.get(), 41).error().code == ErrorCode::damaged);
+}
+
+TEST_CASE("what was accepted is known by its name, and whether it was begun") {
+    const Folder folder;
+    const int directory = folder.descriptor.get();
+    CHECK(read_acceptance(directory, 41).error().os_errno == ENOENT);
+    REQUIRE(write_acceptance(directory, some_spec()));
+    auto accepted = read_acceptance(directory, 41);
+    REQUIRE(accepted);
+    CHECK_FALSE(accepted->begun);
+    CHECK(accepted->spec.name == some_spec().name);
+    note_beginning(directory, 41);
+    auto begun = read_acceptance(directory, 41);
+    REQUIRE(begun);
+    CHECK(begun->begun);
+    CHECK(begun->spec.key == some_spec().key);
+    std::filesystem::rename(folder.name + "/41.begun", folder.name + "/42.begun");
+    CHECK(read_acceptance(directory, 42).error().code == ErrorCode::damaged);
+    remove_traces(directory, 42);
+    CHECK(std::filesystem::is_empty(folder.name));
+}
+
+TEST_CASE("what is no exit record is told as damaged and can be set aside, whatever it is") {
+    const Folder folder;
+    const int directory = folder.descriptor.get();
+    std::filesystem::create_directory(folder.name + "/1.exit");
+    REQUIRE(::mkfifoat(directory, "2.exit", 0600) == 0);
+    REQUIRE(write_exit_record(directory, some_spec(), some_report()));
+    std::filesystem::rename(folder.name + "/41.exit", folder.name + "/3.exit");
+    for (const OperationId id : {1U, 2U, 3U}) {
+        CHECK(read_exit_record(directory, id).error().code == ErrorCode::damaged);
+        remove_traces(directory, id);
+        CHECK(read_exit_record(directory, id).error().os_errno == ENOENT);
+    }
+    CHECK(std::filesystem::is_directory(folder.name + "/1.damaged"));
 }
 
 }  // namespace

@@ -91,5 +91,36 @@ TEST_CASE("ids go on without a state directory, and past those that are seen in 
     CHECK_FALSE(IdSource(-1, -1).next());
 }
 
+TEST_CASE("a file of ids that is full of nonsense leaves the word to the other") {
+    for (const char* nonsense :
+         {"", "x", "12x", "18446744073709551615\n", "99999999999999999999999\n", "-5\n"}) {
+        CAPTURE(nonsense);
+        for (const char* damaged : {"/state/ids", "/runtime/ids"}) {
+            const Folders folders;
+            OperationId last = 0;
+            {
+                IdSource ids(folders.runtime.get(), folders.state.get());
+                for (int i = 0; i < 10; ++i)
+                    last = *ids.next();
+            }
+            std::ofstream(folders.base + damaged) << nonsense;
+            IdSource ids(folders.runtime.get(), folders.state.get());
+            CHECK(*ids.next() == last + 1);
+        }
+    }
+}
+
+TEST_CASE("an id that was seen in use stays used for the next source, though nothing was handed out") {
+    const Folders folders;
+    {
+        auto* ids = new IdSource(folders.runtime.get(), folders.state.get());
+        ids->skip_to(500);
+        ::operator delete(ids);  // As a killed process leaves it.
+    }
+    std::filesystem::remove(folders.base + "/runtime/ids");
+    IdSource ids(folders.runtime.get(), folders.state.get());
+    CHECK(*ids.next() == 501);
+}
+
 }  // namespace
 }  // namespace cancelable
