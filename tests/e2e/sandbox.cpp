@@ -320,6 +320,13 @@ std::vector<pid_t> Sandbox::strangers() const {
     return found;
 }
 
+bool Sandbox::keeps_history() {
+    const std::string id = detach({"--no-log"}, {"true"});
+    run({"wait", id});
+    kill_supervisor();
+    return run({"wait", id}).status == 0;
+}
+
 void Sandbox::kill_supervisor() {
     const auto pid = supervisor();
     if (!pid) throw std::runtime_error("there is no supervisor");

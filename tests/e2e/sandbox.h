@@ -107,6 +107,9 @@ public:
     // SIGKILL, and until it is dead.
     void kill_supervisor();
 
+    // True where a supervisor knows what ended under the one before it.
+    bool keeps_history();
+
 private:
     void stop_supervisor();
     void check_nothing_is_left();
