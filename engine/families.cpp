@@ -17,6 +17,11 @@ std::string message(const Operation& parent, const char* what) {
     return "its parent, operation " + std::to_string(parent.id()) + ", " + what;
 }
 
+// Of a parent that has ended, in the words that its children would have heard at the time.
+const char* what_happened(const Operation& parent) {
+    return parent.cancelation ? "was cancelled" : "has ended";
+}
+
 }  // namespace
 
 Families::Families(Loop& loop, Registry& registry, Actions actions)
@@ -27,7 +32,7 @@ void Families::joined(const Operation& operation) {
     if (!parent || !takes_children_along(*parent)) return;
     // A cancelation that is going on reaches it by the link of its token.
     if (is_ended(parent->status) || ending_.contains(parent->id()))
-        actions_.cancel(operation.id(), message(*parent, "has ended"));
+        actions_.cancel(operation.id(), message(*parent, what_happened(*parent)));
 }
 
 bool Families::hold(const Operation& operation, const ShimReport& report) {
@@ -47,7 +52,7 @@ void Families::settled(const Operation& operation) {
         held_.erase(operation.id());
         ending_.erase(operation.id());
         // Lost with its shim, or found as a record: nobody has asked its children yet.
-        if (takes_children_along(operation)) take_children_along(operation, "has ended");
+        if (takes_children_along(operation)) take_children_along(operation, what_happened(operation));
     }
     if (!held_.contains(operation.spec->parent)) return;
     due_.insert(operation.spec->parent);

@@ -174,9 +174,13 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       families_(loop, registry_,
                 {.cancel =
                      [this](OperationId child, const std::string& message) {
+                         const Snapshot operation = registry_.get_operation(child);
+                         const Snapshot parent =
+                             operation ? registry_.get_operation(operation->spec->parent) : nullptr;
+                         CancelRequest request{.reason = CancelationReason::parent, .message = message};
+                         if (parent && parent->cancelation) request.by = parent->cancelation->by;
                          std::vector<OperationId> cancelled;
-                         cancel_one(child, {.reason = CancelationReason::parent, .message = message},
-                                    cancelled);
+                         cancel_one(child, request, cancelled);
                      },
                  .finish = [this](OperationId id, const ShimReport& report) { finish(id, report); },
                  .stuck =
