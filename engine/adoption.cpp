@@ -23,7 +23,7 @@ struct CloseDirectory {
 };
 
 // A file that was begun and has no channel is left by a shim that died while it left; it means nothing.
-constexpr std::array<std::string_view, 4> kTraces{".channel", ".exit", ".accepted", ".begun"};
+constexpr std::array<std::string_view, 5> kTraces{".channel", ".exit", ".accepted", ".begun", ".lost"};
 
 Result<std::set<OperationId>> ids_in(int directory) {
     UniqueFd copy(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -65,7 +65,8 @@ Result<std::vector<LeftOperation>> find_left_operations(int directory) {
         }
         if (auto acceptance = read_acceptance(directory, id)) left.acceptance = std::move(*acceptance);
         const bool has_record = left.exit_record || left.exit_record.error().os_errno != ENOENT;
-        if (!had_channel && !has_record && !(left.acceptance && !left.acceptance->begun)) {
+        if (!had_channel && !has_record &&
+            !(left.acceptance && (!left.acceptance->begun || left.acceptance->lost))) {
             remove_traces(directory, id);
             continue;
         }

@@ -4,6 +4,7 @@
 //   channel, somebody answers             its shim lives and will report itself
 //   exit record                           it ended, and this is how
 //   channel or acceptance, never begun    its supervisor died before the command was started
+//   loss                                  an earlier supervisor has found it lost, and has ended its tree
 //   channel, nobody answers               its shim was killed: lost, and its tree has fallen to init
 #pragma once
 

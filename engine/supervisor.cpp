@@ -14,6 +14,7 @@
 #include "engine/adoption.h"
 #include "engine/ancestry.h"
 #include "engine/bridge.h"
+#include "engine/clearing.h"
 #include "engine/directories.h"
 #include "engine/event_recorder.h"
 #include "engine/families.h"
@@ -114,6 +115,7 @@ private:
     void token_cancelled(OperationId id);
     void reported(OperationId id, const ShimReport& report, UniqueFd description);
     void finish(OperationId id, const ShimReport& report);
+    void keep_record(OperationId id, const ShimReport& report);
     void release(OperationId id);
     void shim_gone(OperationId id);
     void lose(OperationId id, const std::string& why);
@@ -146,6 +148,7 @@ private:
     std::uint64_t next_waiting_ = 1;
     EventRecorder recorder_{events_};
     Notes notes_;
+    Clearing clearing_;
     RunKeys keys_;
     Strays strays_;
     SideCommands side_commands_;
@@ -167,6 +170,7 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       launcher_(std::move(launcher)),
       notes_(loop, registry_, operations_.get(),
              [this](OperationId id, const auto& edit) { return change(id, edit); }),
+      clearing_(loop, operations_.get()),
       keys_([this](OperationId id) { return registry_.get_operation(id) != nullptr; }),
       strays_(loop, [this](pid_t pid) { return shims_.contains(pid) || side_commands_.owns(pid); }),
       side_commands_(loop, launcher_, strays_, settings_.socket_path),
@@ -453,12 +457,26 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
     if (report.disconnected) sources_.disconnected(id);
     if (!now.over) return;
     kill_point("over");
+    keep_record(id, report);
     release(id);
 }
 
 void Supervisor::Impl::finish(OperationId id, const ShimReport& report) {
     change(id, [&](Operation& record) { apply_report(record, report); }, &report);
+    keep_record(id, report);
     release(id);
+}
+
+// Of an adopted one, whose client may still be asking for it: see Clearing. That of our own has been
+// answered.
+void Supervisor::Impl::keep_record(OperationId id, const ShimReport& report) {
+    const auto entry = live_.find(id);
+    const Snapshot operation = registry_.get_operation(id);
+    if (entry == live_.end() || !entry->second.link || !entry->second.link->is_adopted() || !operation)
+        return;
+    if (auto kept = write_exit_record(operations_.get(), *operation->spec, report); !kept)
+        warn(kept.error().sentence());
+    clearing_.later(id);
 }
 
 void Supervisor::Impl::release(OperationId id) {
@@ -535,7 +553,8 @@ void Supervisor::Impl::lose(OperationId id, const std::string& why) {
     });
     live_.erase(id);
     kill_point("lost");
-    remove_traces(operations_.get(), id);
+    note_loss(operations_.get(), id);
+    clearing_.later(id);
     notes_.forget(id);
 }
 
@@ -599,6 +618,8 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
         take_in(spec, nullptr);
         if (never_begun) {
             lose(id, "its supervisor was killed before the command was started");
+        } else if (acceptance && acceptance->lost) {
+            lose(id, kShimKilled);
         } else {
             if (acceptance) change(id, [](Operation& operation) { operation.status = Status::running; });
             end_left_tree(id, record.error().os_errno == ENOENT ? kShimKilled : record.error().sentence());
@@ -615,7 +636,7 @@ void Supervisor::Impl::adopt_record(OperationId id, const ShimReport& report) {
     live_.erase(id);
     recorder_.end_adoption(registry_.get_operation(id));
     kill_point("recorded");
-    remove_traces(operations_.get(), id);
+    clearing_.later(id);
     notes_.forget(id);
     kill_point("forgotten");
 }

@@ -9,6 +9,18 @@
 #include "engine/shim/channel.h"
 
 namespace cancelable {
+namespace {
+
+void remove_all_but_loss(int directory, OperationId id) noexcept {
+    const std::string record = exit_record_name(id);
+    if (::unlinkat(directory, record.c_str(), 0) != 0 && errno != ENOENT)
+        ::renameat(directory, record.c_str(), directory, (std::to_string(id) + ".damaged").c_str());
+    for (const std::string& name :
+         {exit_record_draft_name(id), acceptance_name(id), beginning_name(id), channel_name(id)})
+        ::unlinkat(directory, name.c_str(), 0);
+}
+
+}  // namespace
 
 std::string acceptance_name(OperationId id) {
     return std::to_string(id) + ".accepted";
@@ -16,6 +28,10 @@ std::string acceptance_name(OperationId id) {
 
 std::string beginning_name(OperationId id) {
     return std::to_string(id) + ".begun";
+}
+
+std::string loss_name(OperationId id) {
+    return std::to_string(id) + ".lost";
 }
 
 Result<> write_acceptance(int directory, const OperationSpec& spec) {
@@ -37,29 +53,29 @@ void note_beginning(int directory, OperationId id) noexcept {
     ::renameat(directory, accepted, directory, begun);
 }
 
+void note_loss(int directory, OperationId id) noexcept {
+    ::renameat(directory, beginning_name(id).c_str(), directory, loss_name(id).c_str());
+    remove_all_but_loss(directory, id);
+}
+
 Result<Acceptance> read_acceptance(int directory, OperationId id) {
-    for (const bool begun : {true, false}) {
-        const std::string name = begun ? beginning_name(id) : acceptance_name(id);
+    for (const std::string& name : {loss_name(id), beginning_name(id), acceptance_name(id)}) {
         auto bytes = read_record(directory, name);
-        if (!bytes && bytes.error().os_errno == ENOENT && begun) continue;
+        if (!bytes && bytes.error().os_errno == ENOENT) continue;
         if (!bytes) return std::unexpected(bytes.error());
         auto decoded = decode_spec(*bytes);
         if (decoded && decoded->spec.id != id)
             decoded = failure(ErrorCode::damaged, "\"" + name + "\" describes another operation");
         if (!decoded) return std::unexpected(decoded.error());
-        return Acceptance{std::move(decoded->spec), begun};
+        const bool lost = name.ends_with(".lost");
+        return Acceptance{std::move(decoded->spec), lost || name.ends_with(".begun"), lost};
     }
     return system_error("cannot find the acceptance of operation " + std::to_string(id), ENOENT);
 }
 
 void remove_traces(int directory, OperationId id) noexcept {
-    const std::string record = exit_record_name(id);
-    if (::unlinkat(directory, record.c_str(), 0) != 0 && errno != ENOENT)
-        ::renameat(directory, record.c_str(), directory, (std::to_string(id) + ".damaged").c_str());
-    // The channel goes last of those that make somebody look for more.
-    for (const std::string& name :
-         {exit_record_draft_name(id), channel_name(id), acceptance_name(id), beginning_name(id)})
-        ::unlinkat(directory, name.c_str(), 0);
+    remove_all_but_loss(directory, id);
+    ::unlinkat(directory, loss_name(id).c_str(), 0);
 }
 
 }  // namespace cancelable

@@ -11,6 +11,8 @@ namespace cancelable {
 //
 //   <id>.accepted   by the supervisor, before the shim is started: the description without its environment
 //   <id>.begun      the same file, renamed by the shim, before the command is started
+//   <id>.lost       the same file, renamed by a supervisor that has found the operation lost and its tree
+//   gone
 //
 // So an operation of which nothing but its acceptance is left was never begun, and may be asked for again;
 // one that had begun and has neither a shim nor an exit record is lost, under its own name. The shim removes
@@ -21,9 +23,14 @@ Result<> write_acceptance(int directory, const OperationSpec& spec);
 // For the shim.
 void note_beginning(int directory, OperationId id) noexcept;
 
+// For a supervisor: what is left of an operation that is lost is that it is. A shim that dies, or has died,
+// may have left more.
+void note_loss(int directory, OperationId id) noexcept;
+
 struct Acceptance {
     OperationSpec spec;
     bool begun = false;
+    bool lost = false;
 };
 
 // ENOENT where there is none, as an older version leaves it.
@@ -31,6 +38,7 @@ Result<Acceptance> read_acceptance(int directory, OperationId id);
 
 std::string acceptance_name(OperationId id);  // "<id>.accepted"
 std::string beginning_name(OperationId id);   // "<id>.begun"
+std::string loss_name(OperationId id);        // "<id>.lost"
 
 // Takes off whatever of an operation is in the directory: its channel, its acceptance, its exit record. A
 // record that cannot be removed because it is no file is set aside, so that it is never read again.

@@ -219,6 +219,13 @@ TEST_CASE("what was accepted is known by its name, and whether it was begun") {
     REQUIRE(begun);
     CHECK(begun->begun);
     CHECK(begun->spec.key == some_spec().key);
+    CHECK_FALSE(begun->lost);
+    note_loss(directory, 41);
+    const auto lost = read_acceptance(directory, 41);
+    REQUIRE(lost);
+    CHECK(lost->lost);
+    CHECK(lost->begun);
+    std::filesystem::rename(folder.name + "/41.lost", folder.name + "/41.begun");
     std::filesystem::rename(folder.name + "/41.begun", folder.name + "/42.begun");
     CHECK(read_acceptance(directory, 42).error().code == ErrorCode::damaged);
     remove_traces(directory, 42);
