@@ -4,12 +4,11 @@
 #include <charconv>
 #include <string_view>
 
+#include "cli/moment.h"
 #include "cli/nearest.h"
 #include "cli/render/text.h"
 
 namespace cancelable::cli {
-namespace {
-
 Result<Status> parse_status_word(const std::string& word) {
     if (const auto status = parse_status(word)) return *status;
     std::vector<std::string_view> known;
@@ -17,8 +16,6 @@ Result<Status> parse_status_word(const std::string& word) {
         known.push_back(to_string(status));
     return failure(ErrorCode::usage, in_quotes(word) + " is no status" + did_you_mean(word, known));
 }
-
-}  // namespace
 
 Result<OperationId> parse_id(const std::string& word) {
     OperationId id = 0;
@@ -53,6 +50,16 @@ void SelectorOptions::add_to(Options& options, AllMeans all_means) {
                   });
     options.duration("--older-than", "accepted longer ago than this", said_.older_than);
     options.duration("--newer-than", "accepted since then", said_.newer_than);
+    const auto moment = [&](const char* name, const char* help, std::optional<WallTime>& target) {
+        options.value(name, "TIME", help, [&target](const std::string& text) -> Result<> {
+            const auto time = parse_moment(text, wall_now());
+            if (!time) return std::unexpected(time.error());
+            target = *time;
+            return {};
+        });
+    };
+    moment("--since", "accepted at this time or later; a duration: so long ago", said_.since);
+    moment("--until", "accepted at this time or before", said_.until);
     options.value("--parent", "ID", "children of this operation",
                   [this](const std::string& text) -> Result<> {
                       const auto id = parse_id(text);

@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "cli/options.h"
+#include "engine/operation.h"
 #include "engine/process/error.h"
 #include "engine/selector.h"
 
@@ -28,6 +29,9 @@ private:
     Selector said_;
     std::vector<std::string> words_;
 };
+
+// One of a status' names; else its error suggests the nearest.
+Result<Status> parse_status_word(const std::string& word);
 
 // A word of digits is an id, 0 is none.
 Result<OperationId> parse_id(const std::string& word);

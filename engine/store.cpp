@@ -13,11 +13,14 @@ std::span<const char* const> steps_of(const Store::Settings& settings) {
     return settings.schema.empty() ? schema_steps() : settings.schema;
 }
 
-// Before anything was written there is nothing to be found, and nothing wrong with that.
+// Before anything was written there is nothing to be found, and nothing wrong with that, unless it cannot be
+// written.
 template <class T>
-Result<T> or_empty(Result<T> result) {
-    if (!result && result.error().code == ErrorCode::not_found) return T{};
-    return result;
+Result<T> or_empty(Result<T> result, const Store::Condition& condition) {
+    if (result || result.error().code != ErrorCode::not_found) return result;
+    if (condition.state == Store::Condition::State::failing)
+        return failure(ErrorCode::system, condition.trouble);
+    return T{};
 }
 
 }  // namespace
@@ -38,10 +41,10 @@ void Store::put(const Snapshot& operation, Urgency urgency, Told told) {
     writer_->put(operation, urgency, std::move(told));
 }
 
-void Store::recover(std::function<void(Unended)> done) {
+void Store::recover(std::vector<OperationId> asked, std::function<void(Unended)> done) {
     Writer* const writer = writer_.get();
-    const auto step = [writer, done](Database& database) -> Result<bool> {
-        auto unended = read_unended(database, writer->owner(), boot_id());
+    const auto step = [writer, done, asked = std::move(asked)](Database& database) -> Result<bool> {
+        auto unended = read_unended(database, writer->owner(), boot_id(), asked);
         if (!unended) return std::unexpected(unended.error());
         writer->call_back(
             [done, unended = std::make_shared<Unended>(std::move(*unended))] { done(std::move(*unended)); });
@@ -74,7 +77,7 @@ void Store::prune(PruneRequest request, std::function<void(Result<PruneResult>)>
         writer->call_back([done, error] { done(std::unexpected(error)); });
         return false;
     };
-    writer_->add({step, failed});
+    writer_->add({step, failed, true});
 }
 
 bool Store::flush(std::chrono::steady_clock::time_point deadline) {
@@ -87,17 +90,21 @@ Store::Condition Store::condition() const {
 
 Result<std::vector<Snapshot>> Store::list(const HistoryQuery& query, const CancelationToken& token) {
     return or_empty(readers_->read<std::vector<Snapshot>>(
-        token, [&](Database& database) { return read_ended(database, query); }));
+                        token, [&](Database& database) { return read_ended(database, query); }),
+                    condition());
 }
 
 Result<Snapshot> Store::find(OperationId id) {
     return or_empty(
-        readers_->read<Snapshot>({}, [&](Database& database) { return read_ended(database, id); }));
+        readers_->read<Snapshot>({}, [&](Database& database) { return read_ended(database, id); }),
+        condition());
 }
 
 Result<PruneResult> Store::count_prunable(const PruneRequest& request, const CancelationToken& token) {
-    return or_empty(readers_->read<PruneResult>(
-        token, [&](Database& database) { return cancelable::count_prunable(database, request); }));
+    return or_empty(
+        readers_->read<PruneResult>(
+            token, [&](Database& database) { return cancelable::count_prunable(database, request); }),
+        condition());
 }
 
 Result<Statistics> Store::statistics(const std::vector<Snapshot>& more, const CancelationToken& token) {

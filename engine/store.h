@@ -65,8 +65,9 @@ public:
     void put(const Snapshot& operation, Urgency urgency, Told told = {});
 
     // Those that were accepted under this owner and have not ended, in the file as it was before any put().
+    // And which of `asked` have ended.
     // Calls back when the file can be read; not at all where that never comes.
-    void recover(std::function<void(Unended)> done);
+    void recover(std::vector<OperationId> asked, std::function<void(Unended)> done);
 
     void prune(PruneRequest request, std::function<void(Result<PruneResult>)> done);
 

@@ -92,10 +92,12 @@ public:
     Result<> shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder);
     std::uint64_t when_settled(OperationId id, Settled callback);
     void forget(std::uint64_t number) noexcept;
+    void when_recorded(OperationId id, std::function<void()> done);
     Result<> adopt();
 
     Registry registry_;
     EventLog events_;
+    std::optional<History> history_;
     std::function<void(const Transition&)> listener_;
     Ancestry ancestry_;
     Notes& notes() noexcept { return notes_; }
@@ -106,6 +108,7 @@ private:
         bool cancel_sent = false;
         LoopBridge::TokenWatch token;
     };
+    std::unique_ptr<Store> make_store();
     Result<UniqueFd> open_log(OperationSpec& spec) const;
     void take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link);
     ShimLink::Callbacks callbacks_for(OperationId id);
@@ -116,11 +119,14 @@ private:
     void reported(OperationId id, const ShimReport& report, UniqueFd description);
     void finish(OperationId id, const ShimReport& report);
     void keep_record(OperationId id, const ShimReport& report);
-    void release(OperationId id);
+    void over(OperationId id, const ShimReport& report);
+    void recorded(OperationId id);
     void shim_gone(OperationId id);
-    void lose(OperationId id, const std::string& why);
+    void lose(OperationId id, const std::string& why, HistoryWriter::Source source = {});
+    void ask_history(const std::vector<LeftOperation>& left);
+    void recovered(const Unended& unended);
     void adopt_one(Adoption::Adopted adopted);
-    void adopt_record(OperationId id, const ShimReport& report);
+    void adopt_record(OperationId id, const ExitRecord& record);
     void cascade(OperationId id);
     void end_left_tree(OperationId id, const std::string& why);
     bool change(OperationId id, const std::function<void(Operation&)>& edit,
@@ -134,12 +140,17 @@ private:
     UniqueFd operations_;  // the directory of channels and exit records
     UniqueFd runtime_;
     UniqueFd state_;
+    std::unique_ptr<Store> store_;
+    HistoryWriter history_writer_;
+    std::optional<Retention> retention_;
     IdSource ids_;
     ShimLauncher launcher_;
     std::map<OperationId, Live> live_;
     std::unordered_set<OperationId> unheard_;  // adopted, and their shims have not described themselves yet
     std::optional<Adoption> adoption_;         // while it is going on
+    std::optional<Unended> remembered_;        // likewise: what the history knows of what is left
     std::map<OperationId, std::unique_ptr<ShimLink>> adopting_;            // until their first report
+    std::unordered_map<OperationId, std::unique_ptr<ShimLink>> over_;      // until their end is recorded
     std::unordered_map<OperationId, std::unique_ptr<ShimLink>> released_;  // until their shim is reaped
     std::unordered_set<pid_t> shims_;                                      // our children
     std::map<std::pair<OperationId, std::uint64_t>, Settled>
@@ -166,6 +177,17 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       operations_(std::move(operations)),
       runtime_(std::move(runtime)),
       state_(std::move(state)),
+      store_(make_store()),
+      history_writer_(loop, {.store = store_.get(),
+                             .operations_directory = operations_.get(),
+                             .warn = settings_.warn,
+                             .clear =
+                                 [this](OperationId id) {
+                                     if (store_)
+                                         remove_traces(operations_.get(), id);
+                                     else
+                                         clearing_.later(id);
+                                 }}),
       ids_(runtime_.get(), state_.get()),
       launcher_(std::move(launcher)),
       notes_(loop, registry_, operations_.get(),
@@ -192,12 +214,33 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                          change(id, [&](Operation& record) { add_survivors(record, std::move(survivors)); });
                      }}),
       bridge_(loop, {.log = settings_.warn}),
-      left_trees_(bridge_, settings_.socket_path) {}
+      left_trees_(bridge_, settings_.socket_path) {
+    if (store_) history_.emplace(registry_, history_writer_, *store_);
+}
+
+std::unique_ptr<Store> Supervisor::Impl::make_store() {
+    if (settings_.state_directory.empty()) return nullptr;
+    Store::Settings store;
+    store.directory = settings_.state_directory;
+    store.owner = settings_.runtime_directory;
+    store.warn = settings_.warn;
+    store.renewed = [this] {
+        for (const Snapshot& operation : registry_.list({}))
+            history_writer_.changed(operation);
+    };
+    store.forgotten = [this](const std::vector<OperationId>& ids) {
+        for (const OperationId id : ids)
+            if (const Snapshot known = registry_.get_operation(id); known && is_ended(known->status))
+                registry_.unregister(id);
+    };
+    return std::make_unique<Store>(loop_, std::move(store));
+}
 
 // Shims that have been released are about to end, and are ours to reap: a machine's init may be none that
 // does it. One that guards orphans which were left alone ends some day.
 Supervisor::Impl::~Impl() {
     const auto deadline = std::chrono::steady_clock::now() + kPartingPatience;
+    history_writer_.finish(deadline);
     for (const auto& [id, link] : released_) {
         const Snapshot operation = registry_.get_operation(id);
         if (operation && operation->spec->orphans != Orphans::leave) link->await_end(deadline);
@@ -228,6 +271,7 @@ void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLi
     recorder_.changed({nullptr, first});
     if (listener_) listener_({nullptr, first});
     if (!live.link) return;  // Only its record is left: it has ended, and there is nobody to tell.
+    history_writer_.changed(first);
     // The child of a parent that is being cancelled comes with a token that is set: it is heard of like any
     // other. Whatever thread cancels the token, the loop hears of it by the lane that is never full.
     live.token = bridge_.on_cancel(*registry_.token(id), [this, id] { token_cancelled(id); });
@@ -298,6 +342,7 @@ bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation
     recorder_.changed({before, *after}, report);
     if (is_ended((*after)->status)) notes_.ended(id);
     sources_.follow(**after);
+    if (before->status == Status::pending && !is_ended((*after)->status)) history_writer_.changed(*after);
     if (listener_) listener_({before, *after});
     if (!is_settled(**after)) return true;
     families_.settled(**after);
@@ -440,7 +485,10 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
 
     const Snapshot before = registry_.get_operation(id);
     if (report.started && before->status == Status::pending)
-        change(id, [&](Operation& record) { record.status = Status::running; });
+        change(id, [&](Operation& record) {
+            record.status = Status::running;
+            record.started_at = report.started_at;
+        });
     if (report.cancelation && !before->cancelation) {
         // The shim itself has cancelled: its timer, its lifeline, or a signal that it got.
         entry->second.cancel_sent = true;
@@ -457,41 +505,57 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
     if (report.disconnected) sources_.disconnected(id);
     if (!now.over) return;
     kill_point("over");
-    keep_record(id, report);
-    release(id);
+    over(id, report);
 }
 
 void Supervisor::Impl::finish(OperationId id, const ShimReport& report) {
     change(id, [&](Operation& record) { apply_report(record, report); }, &report);
-    keep_record(id, report);
-    release(id);
+    over(id, report);
 }
 
-// Of an adopted one, whose client may still be asking for it: see Clearing. That of our own has been
-// answered.
+// Without a history, of an adopted one, whose client may still be asking for it: see Clearing. That of our
+// own has been answered.
 void Supervisor::Impl::keep_record(OperationId id, const ShimReport& report) {
+    if (store_) return;
     const auto entry = live_.find(id);
     const Snapshot operation = registry_.get_operation(id);
     if (entry == live_.end() || !entry->second.link || !entry->second.link->is_adopted() || !operation)
         return;
     if (auto kept = write_exit_record(operations_.get(), *operation->spec, report); !kept)
         warn(kept.error().sentence());
-    clearing_.later(id);
 }
 
-void Supervisor::Impl::release(OperationId id) {
+// Its shim is let go once the end is where it cannot be lost.
+void Supervisor::Impl::over(OperationId id, const ShimReport& report) {
     const auto entry = live_.find(id);
     if (entry == live_.end()) return;
-    std::unique_ptr<ShimLink> link = std::move(entry->second.link);
+    keep_record(id, report);
+    const bool has_shim = entry->second.link != nullptr;
+    if (has_shim) over_.emplace(id, std::move(entry->second.link));
     live_.erase(entry);
-    if (!link) remove_traces(operations_.get(), id);  // Its shim died after its last word.
-    if (!link) return;
+    history_writer_.ended(registry_.get_operation(id), {.report = report,
+                                                        .release = [this, id] { recorded(id); },
+                                                        .stored = [this, id] { notes_.forget(id); }});
+    if (!has_shim) history_writer_.secure(id);  // It died after its last word.
+}
+
+void Supervisor::Impl::recorded(OperationId id) {
+    const auto over = over_.find(id);
+    if (over == over_.end()) return;
+    std::unique_ptr<ShimLink> link = std::move(over->second);
+    over_.erase(over);
     link->release();
-    notes_.forget(id);
     if (link->is_adopted())
         ancestry_.remove(id);  // Nobody will tell of its end.
     else
         released_.emplace(id, std::move(link));
+}
+
+void Supervisor::Impl::when_recorded(OperationId id, std::function<void()> done) {
+    if (const Snapshot operation = registry_.get_operation(id))
+        history_writer_.confirm(operation, std::move(done));
+    else
+        done();
 }
 
 void Supervisor::Impl::shim_gone(OperationId id) {
@@ -500,7 +564,15 @@ void Supervisor::Impl::shim_gone(OperationId id) {
     if (const auto released = released_.find(id); released != released_.end()) {
         shims_.erase(released->second->shim_pid());
         released_.erase(released);
-        remove_traces(operations_.get(), id);  // It may have been killed before it had done so itself.
+        // It may have been killed before it had done so itself. While its end is only in a record, that
+        // stays.
+        if (!history_writer_.is_unwritten(id)) remove_traces(operations_.get(), id);
+        return;
+    }
+    if (const auto over = over_.find(id); over != over_.end()) {
+        shims_.erase(over->second->shim_pid());
+        over_.erase(over);
+        history_writer_.secure(id);  // Killed while it waited to be let go.
         return;
     }
     if (adopting_.erase(id) > 0) {  // It ended before it had said anything.
@@ -522,7 +594,7 @@ void Supervisor::Impl::shim_gone(OperationId id) {
     if (families_.is_held(id)) return;  // It had said all that there is to say.
 
     if (const auto record = read_exit_record(operations_.get(), id)) {
-        adopt_record(id, record->report);
+        adopt_record(id, *record);
         cascade(id);
         return;
     }
@@ -542,7 +614,7 @@ void Supervisor::Impl::end_left_tree(OperationId id, const std::string& why) {
     });
 }
 
-void Supervisor::Impl::lose(OperationId id, const std::string& why) {
+void Supervisor::Impl::lose(OperationId id, const std::string& why, HistoryWriter::Source source) {
     warn("operation " + std::to_string(id) + " is lost: " + why);
     change(id, [&](Operation& record) {
         record.status = Status::lost;
@@ -553,9 +625,59 @@ void Supervisor::Impl::lose(OperationId id, const std::string& why) {
     });
     live_.erase(id);
     kill_point("lost");
-    note_loss(operations_.get(), id);
-    clearing_.later(id);
-    notes_.forget(id);
+    if (!source.has_record) note_loss(operations_.get(), id);
+    source.stored = [this, id] { notes_.forget(id); };
+    history_writer_.ended(registry_.get_operation(id), std::move(source));
+}
+
+// Those that ended in the history, and were not cleared away; and what it knows of those that have nobody
+// else to describe them. A history that cannot be asked holds nobody up.
+void Supervisor::Impl::ask_history(const std::vector<LeftOperation>& left) {
+    if (!store_) return;
+    std::vector<OperationId> ids;
+    for (const LeftOperation& operation : left)
+        ids.push_back(operation.id);
+    remembered_.emplace();
+    const auto answered = std::make_shared<bool>(false);
+    store_->recover(std::move(ids), [this, answered](Unended unended) {
+        *answered = true;
+        if (remembered_)
+            *remembered_ = std::move(unended);
+        else
+            recovered(unended);
+    });
+    bool out_of_patience = false;
+    Timer patience(loop_, [&] { out_of_patience = true; });
+    patience.start(kAdoptionPatience);
+    while (!*answered && !out_of_patience && store_->condition().state < Store::Condition::State::failing)
+        loop_.run_once(true);
+    // Who has lost the connection to an earlier supervisor asks again by the key: what has run does not run
+    // twice.
+    for (const Snapshot& operation : remembered_->recent) {
+        const auto still_there = std::ranges::find(left, operation->id(), &LeftOperation::id);
+        if (still_there != left.end() && (still_there->channel || still_there->exit_record)) continue;
+        registry_.register_operation(*operation);
+        keys_.remember(operation->spec->key, operation->id());
+    }
+}
+
+// Accepted once, and neither live nor ended as far as the runtime directory knows.
+void Supervisor::Impl::recovered(const Unended& unended) {
+    ids_.skip_to(unended.last_id);
+    for (const Operation& operation : unended.operations) {
+        const OperationId id = operation.id();
+        if (registry_.get_operation(id) || history_writer_.is_unwritten(id) || adopting_.contains(id))
+            continue;
+        recorder_.begin_adoption(id);
+        take_in(*operation.spec, nullptr);
+        if (operation.started_at)
+            change(id, [&](Operation& record) {
+                record.status = Status::running;
+                record.started_at = operation.started_at;
+            });
+        lose(id, "the machine went down, or whatever else ended it and its shim at once");
+        recorder_.end_adoption(registry_.get_operation(id));
+    }
 }
 
 Result<> Supervisor::Impl::adopt() {
@@ -564,6 +686,7 @@ Result<> Supervisor::Impl::adopt() {
     // What was used stays used, also where this supervisor dies before it hands out the next id.
     if (!left->empty()) ids_.skip_to(left->back().id);
     kill_point("adopting");
+    ask_history(*left);
     adoption_.emplace(loop_, operations_.get(), std::move(*left),
                       [this](OperationId id) { return callbacks_for(id); });
     // Clients that come next shall see them all. A shim that does not answer in time is adopted when it does.
@@ -579,6 +702,8 @@ Result<> Supervisor::Impl::adopt() {
     // A parent that was cancelled while nobody was there to tell its children.
     for (const OperationId id : ids)
         cascade(id);
+    if (const auto remembered = std::exchange(remembered_, std::nullopt)) recovered(*remembered);
+    if (store_) retention_.emplace(loop_, *store_, settings_.kept, settings_.warn);
     return {};
 }
 
@@ -589,7 +714,16 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
         if (!adopted.link) remove_traces(operations_.get(), id);
         return;
     }
-    const std::optional<Acceptance>& acceptance = adopted.left.acceptance;
+    const bool is_dead = !adopted.link && !adopted.report;
+    if (is_dead && remembered_ && std::ranges::find(remembered_->ended, id) != remembered_->ended.end()) {
+        remove_traces(operations_.get(), id);
+        return;
+    }
+    std::optional<Acceptance>& acceptance = adopted.left.acceptance;
+    if (remembered_ && !acceptance) {
+        const auto row = std::ranges::find(remembered_->operations, id, &Operation::id);
+        if (row != remembered_->operations.end()) acceptance = Acceptance{*row->spec, true};
+    }
     if (adopted.report) {
         adopting_.emplace(id, std::move(adopted.link));
         reported(id, *adopted.report, std::move(adopted.description));
@@ -604,7 +738,7 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
     } else if (const auto& record = adopted.left.exit_record) {
         recorder_.begin_adoption(id);
         take_in(record->spec, nullptr);
-        adopt_record(id, record->report);
+        adopt_record(id, *record);
     } else {
         OperationSpec spec;
         spec.id = id;
@@ -629,16 +763,24 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
 }
 
 // An operation that ended while nobody watched.
-void Supervisor::Impl::adopt_record(OperationId id, const ShimReport& report) {
+void Supervisor::Impl::adopt_record(OperationId id, const ExitRecord& record) {
+    if (!record.why_lost.empty()) {
+        lose(id, record.why_lost, {.report = {}, .has_record = true, .release = {}, .stored = {}});
+        recorder_.end_adoption(registry_.get_operation(id));
+        return;
+    }
+    const ShimReport& report = record.report;
     if (report.started && registry_.get_operation(id)->status == Status::pending)
         change(id, [](Operation& operation) { operation.status = Status::running; });
     change(id, [&](Operation& operation) { apply_report(operation, report); }, &report);
     live_.erase(id);
     recorder_.end_adoption(registry_.get_operation(id));
     kill_point("recorded");
-    clearing_.later(id);
-    notes_.forget(id);
-    kill_point("forgotten");
+    history_writer_.ended(registry_.get_operation(id),
+                          {.report = report, .has_record = true, .release = {}, .stored = [this, id] {
+                               notes_.forget(id);
+                               kill_point("forgotten");
+                           }});
 }
 
 // What a cancelation of this operation would have done to its children, had a supervisor been there.
@@ -722,6 +864,14 @@ std::uint64_t Supervisor::when_settled(OperationId id, Settled callback) {
 
 void Supervisor::forget(std::uint64_t callback_number) noexcept {
     impl_->forget(callback_number);
+}
+
+void Supervisor::when_recorded(OperationId id, std::function<void()> done) {
+    impl_->when_recorded(id, std::move(done));
+}
+
+History* Supervisor::history() noexcept {
+    return impl_->history_ ? &*impl_->history_ : nullptr;
 }
 
 Registry& Supervisor::registry() noexcept {

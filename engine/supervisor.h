@@ -9,10 +9,12 @@
 #include <vector>
 
 #include "engine/event_log.h"
+#include "engine/history.h"
 #include "engine/loop.h"
 #include "engine/operation.h"
 #include "engine/process/fd.h"
 #include "engine/registry.h"
+#include "engine/retention.h"
 #include "engine/selector.h"
 
 namespace cancelable {
@@ -48,8 +50,9 @@ public:
         std::string runtime_directory;
         std::string state_directory;
         std::string shim_path;
-        std::string socket_path;  // told to the commands, in CANCELABLE_SOCKET
-        std::size_t history_size = 1000;
+        std::string socket_path;          // told to the commands, in CANCELABLE_SOCKET
+        std::size_t history_size = 1000;  // ended operations in memory
+        KeptHistory kept;                 // and in the database
         std::function<void(const std::string&)>
             warn;  // gets a sentence for the supervisor's log; may be empty
     };
@@ -90,10 +93,15 @@ public:
     std::uint64_t when_settled(OperationId id, Settled callback);
     void forget(std::uint64_t callback_number) noexcept;
 
+    // Calls back once the operation is known after any crash, or where nothing can see to that now.
+    void when_recorded(OperationId id, std::function<void()> done);
+
     Registry& registry() noexcept;
 
     // What happens, numbered. Others may add events of their own kinds.
     EventLog& events() noexcept;
+    // Null where there is no state directory.
+    History* history() noexcept;
 
     // Called after every change of an operation, from the loop.
     void on_change(std::function<void(const Transition&)> listener);

@@ -38,12 +38,22 @@ void Answer::result(json result) {
     const auto to = connection();
     const auto id = std::exchange(id_, std::nullopt);
     if (!to || !id || to->is_doomed()) return;
-    std::string line = build_response(*id, std::move(result));
-    if (line.size() < kMaxMessageBytes) return to->send(std::move(line));
-    to->send(build_error(*id, to_rpc({ErrorCode::limit, "the answer is " + std::to_string(line.size()) +
-                                                            " bytes long, and a message is at most " +
-                                                            std::to_string(kMaxMessageBytes) +
-                                                            ": ask for fewer operations"})));
+    send_within_bounds(*to, *id, build_response(*id, std::move(result)));
+}
+
+void Answer::result_text(std::string_view result) {
+    const auto to = connection();
+    const auto id = std::exchange(id_, std::nullopt);
+    if (!to || !id || to->is_doomed()) return;
+    send_within_bounds(*to, *id, build_response_of_text(*id, result));
+}
+
+void Answer::send_within_bounds(Connection& to, const json& id, std::string line) {
+    if (line.size() < kMaxMessageBytes) return to.send(std::move(line));
+    to.send(build_error(
+        id, to_rpc({ErrorCode::limit, "the answer is " + std::to_string(line.size()) +
+                                          " bytes long, and a message is at most " +
+                                          std::to_string(kMaxMessageBytes) + ": ask for fewer operations"})));
 }
 
 void Answer::error(const RpcError& error) {

@@ -55,12 +55,15 @@ public:
     ~Answer();
 
     void result(nlohmann::json result);
+    void result_text(std::string_view result);  // which is JSON already
     void error(const RpcError& error);
     void error(const Error& error) { this->error(to_rpc(error)); }
 
     std::shared_ptr<Connection> connection() const noexcept { return hold_.connection(); }
 
 private:
+    void send_within_bounds(Connection& to, const nlohmann::json& id, std::string line);
+
     Hold hold_;
     std::optional<nlohmann::json> id_;
 };

@@ -26,6 +26,8 @@ public:
     virtual void on_change(std::function<void(const Transition&)> listener) = 0;
     virtual Registry& registry() noexcept = 0;
     virtual EventLog& events() noexcept = 0;
+    virtual void when_recorded(OperationId /*id*/, std::function<void()> done) { done(); }
+    virtual History* history() noexcept { return nullptr; }
 };
 
 // The supervisor's.
@@ -60,6 +62,10 @@ public:
     }
     Registry& registry() noexcept override { return supervisor_.registry(); }
     EventLog& events() noexcept override { return supervisor_.events(); }
+    void when_recorded(OperationId id, std::function<void()> done) override {
+        supervisor_.when_recorded(id, std::move(done));
+    }
+    History* history() noexcept override { return supervisor_.history(); }
 
 private:
     Supervisor& supervisor_;

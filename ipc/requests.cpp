@@ -139,6 +139,37 @@ Result<ShowParams> decode_show(json encoded) {
     return finished(params, show);
 }
 
+json encode(const PruneParams& prune) {
+    json encoded = json::object();
+    if (prune.older_than) encoded["older_than"] = seconds(*prune.older_than);
+    if (prune.request.keep) encoded["keep"] = *prune.request.keep;
+    for (const Status status : prune.request.statuses)
+        encoded["status"].push_back(to_string(status));
+    if (prune.dry_run) encoded["dry_run"] = true;
+    return encoded;
+}
+
+Result<PruneParams> decode_prune(json encoded) {
+    PruneParams prune;
+    Params params(encoded, "history.prune");
+    params.get("older_than", prune.older_than);
+    params.get("keep", prune.request.keep);
+    std::vector<std::string> statuses;
+    params.get("status", statuses);
+    for (const std::string& name : statuses) {
+        const auto status = parse_status(name);
+        if (status && is_ended(*status))
+            prune.request.statuses.push_back(*status);
+        else
+            params.fail("status", "knows no end \"" + name + "\"");
+    }
+    params.get("dry_run", prune.dry_run);
+    if (prune.older_than) prune.request.ended_before = wall_now() - *prune.older_than;
+    if (!prune.older_than && !prune.request.keep && prune.request.statuses.empty())
+        params.fail("older_than", "or \"keep\" or \"status\" must say what is to be forgotten");
+    return finished(params, std::move(prune));
+}
+
 json encode(const CurrentParams& current) {
     if (current.operation_id == 0) return json::object();
     return {{"operation_id", current.operation_id}};

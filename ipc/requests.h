@@ -16,6 +16,7 @@
 #include "engine/process/error.h"
 #include "engine/selector.h"
 #include "engine/shim/spec.h"
+#include "engine/store/prune.h"
 #include "engine/supervisor.h"
 
 namespace cancelable::ipc {
@@ -83,6 +84,15 @@ struct ShowParams {
 };
 nlohmann::json encode(const ShowParams& params);
 Result<ShowParams> decode_show(nlohmann::json params);
+
+// history.prune
+struct PruneParams {
+    std::optional<std::chrono::milliseconds> older_than;  // since they ended; in `request` once decoded
+    PruneRequest request;
+    bool dry_run = false;
+};
+nlohmann::json encode(const PruneParams& params);
+Result<PruneParams> decode_prune(nlohmann::json params);
 
 // operation.current
 struct CurrentParams {

@@ -118,6 +118,14 @@ void add_result(json& encoded, const Operation& operation) {
     encoded["result"] = operation.result ? bytes_to_json(*operation.result) : json();
 }
 
+json encode_operations(const std::vector<Snapshot>& snapshots) {
+    json operations = json::array();
+    const WallTime time = wall_now();
+    for (const Snapshot& snapshot : snapshots)
+        operations.push_back(encode_operation(*snapshot, time));
+    return operations;
+}
+
 json encode_info(const SupervisorInfo& info) {
     return {{"pid", info.pid},
             {"version", info.version},

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <nlohmann/json_fwd.hpp>
 #include <string>
+#include <vector>
 
 #include "engine/operation.h"
 #include "engine/process/error.h"
@@ -18,6 +19,7 @@ namespace cancelable::ipc {
 
 // `now` is for the duration of an operation that has not ended.
 nlohmann::json encode_operation(const Operation& operation, WallTime now);
+nlohmann::json encode_operations(const std::vector<Snapshot>& snapshots);
 
 nlohmann::json encode_progress(const Progress& progress);
 

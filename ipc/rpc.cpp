@@ -166,6 +166,12 @@ std::string build_response(const json& id, json result) {
     return serialize({{"jsonrpc", "2.0"}, {"id", id}, {"result", std::move(result)}});
 }
 
+std::string build_response_of_text(const json& id, std::string_view result) {
+    std::string line = serialize({{"jsonrpc", "2.0"}, {"id", id}});
+    line.pop_back();
+    return line.append(R"(,"result":)").append(result).append("}");
+}
+
 std::string build_error(const json& id, const RpcError& error) {
     return serialize(
         {{"jsonrpc", "2.0"},

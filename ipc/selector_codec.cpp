@@ -5,6 +5,7 @@
 
 #include "ipc/byte_text.h"
 #include "ipc/params.h"
+#include "ipc/timestamp.h"
 
 namespace cancelable::ipc {
 namespace {
@@ -23,6 +24,14 @@ Result<> add_tag(Tags& tags, std::string key, json& value) {
         return failure(ErrorCode::usage, "the key of a tag holds a zero byte");
     tags.emplace_back(std::move(key), std::move(*bytes));
     return {};
+}
+
+void get_time(Params& params, std::string_view name, std::optional<WallTime>& target) {
+    if (!params.is_given(name)) return;
+    std::string text;
+    params.get(name, text);
+    target = parse_timestamp(text);
+    if (!target) params.fail(name, "must be a time in UTC with milliseconds, as 2026-03-01T09:05:00.250Z");
 }
 
 }  // namespace
@@ -76,6 +85,8 @@ json encode_selector(const Selector& selector) {
     if (selector.older_than) encoded["older_than"] = seconds(*selector.older_than);
     if (selector.newer_than) encoded["newer_than"] = seconds(*selector.newer_than);
     if (selector.parent) encoded["parent"] = *selector.parent;
+    if (selector.since) encoded["since"] = format_timestamp(*selector.since);
+    if (selector.until) encoded["until"] = format_timestamp(*selector.until);
     return encoded;
 }
 
@@ -112,6 +123,8 @@ Result<Selector> decode_selector(json encoded) {
     params.get("older_than", selector.older_than);
     params.get("newer_than", selector.newer_than);
     params.get("parent", selector.parent);
+    get_time(params, "since", selector.since);
+    get_time(params, "until", selector.until);
     if (auto finished = params.finish(); !finished) return std::unexpected(finished.error());
     return selector;
 }

@@ -34,21 +34,14 @@ std::uint64_t own_rss_bytes() {
 }  // namespace
 
 const std::vector<Service::Impl::NamedMethod> Service::Impl::kMethods{
-    {"operation.run", &Impl::operation_run},
-    {"operation.cancel", &Impl::operation_cancel},
-    {"operation.wait", &Impl::operation_wait},
-    {"operation.list", &Impl::operation_list},
-    {"operation.show", &Impl::operation_show},
-    {"operation.signal", &Impl::operation_signal},
-    {"operation.shield", &Impl::operation_shield},
-    {"operation.progress", &Impl::operation_progress},
-    {"operation.result", &Impl::operation_result},
-    {"operation.current", &Impl::operation_current},
-    {"events.subscribe", &Impl::events_subscribe},
-    {"events.unsubscribe", &Impl::events_unsubscribe},
-    {"stats.get", &Impl::stats_get},
-    {"supervisor.hello", &Impl::supervisor_hello},
-    {"supervisor.status", &Impl::supervisor_status},
+    {"operation.run", &Impl::operation_run},       {"operation.cancel", &Impl::operation_cancel},
+    {"operation.wait", &Impl::operation_wait},     {"operation.list", &Impl::operation_list},
+    {"operation.show", &Impl::operation_show},     {"operation.signal", &Impl::operation_signal},
+    {"operation.shield", &Impl::operation_shield}, {"operation.progress", &Impl::operation_progress},
+    {"operation.result", &Impl::operation_result}, {"operation.current", &Impl::operation_current},
+    {"events.subscribe", &Impl::events_subscribe}, {"events.unsubscribe", &Impl::events_unsubscribe},
+    {"history.prune", &Impl::history_prune},       {"stats.get", &Impl::stats_get},
+    {"supervisor.hello", &Impl::supervisor_hello}, {"supervisor.status", &Impl::supervisor_status},
     {"supervisor.stop", &Impl::supervisor_stop},
 };
 
@@ -57,6 +50,7 @@ Service::Impl::Impl(Loop& loop, Operations& operations, Settings settings)
       operations_(operations),
       settings_(std::move(settings)),
       event_streams_(loop, operations.events()),
+      lookups_(loop),
       change_timer_(loop, [this] { answer_list_waiters(); }),
       sweeper_(loop, [this] { sweep(); }) {}
 
@@ -77,6 +71,7 @@ void Service::Impl::handle(Answer answer, Request request, std::vector<UniqueFd>
 }
 
 void Service::Impl::closed(const Connection& connection) noexcept {
+    lookups_.drop(connection);
     std::erase_if(pending_, [&](const auto& entry) { return entry.second->connection == &connection; });
     std::erase_if(list_waiters_, [&](const ListWaiter& waiter) { return waiter.connection == &connection; });
     std::erase_if(progress_watchers_, [&](const auto& entry) {
@@ -113,7 +108,8 @@ void Service::Impl::changed(const Transition& transition) {
 }
 
 std::size_t Service::Impl::pending() const noexcept {
-    return pending_.size() - finished_.size() + list_waiters_.size() + start_waiters_.size();
+    return pending_.size() - finished_.size() + list_waiters_.size() + start_waiters_.size() +
+           lookups_.size();
 }
 
 void Service::Impl::gather(const Connection* connection, const std::vector<OperationId>& ids, bool any,
@@ -165,13 +161,8 @@ Service::Impl::Outcome Service::Impl::supervisor_status(Call& call) {
     json status = encode_info(info());
     status["live"] = operations_.registry().live_count();
     status["log"] = to_utf8(settings_.log_path);
+    status["history"] = history_condition();
     return status;
-}
-
-Service::Impl::Outcome Service::Impl::stats_get(Call& call) {
-    if (auto decoded = decode_nothing(std::move(call.params), "stats.get"); !decoded)
-        return std::unexpected(decoded.error());
-    return encode_statistics(operations_.registry().get_statistics(), info());
 }
 
 Service::Impl::Outcome Service::Impl::supervisor_stop(Call& call) {

@@ -18,6 +18,8 @@
 
 #include "ipc/event_streams.h"
 #include "ipc/gathering.h"
+#include "ipc/lookups.h"
+#include "ipc/requests.h"
 #include "ipc/results.h"
 #include "ipc/service.h"
 
@@ -56,6 +58,8 @@ private:
     struct StartWaiter {
         const Connection* connection;
         Answer answer;
+        Snapshot latest;
+        bool is_being_recorded = false;
     };
     struct ListWaiter {
         const Connection* connection;
@@ -80,11 +84,19 @@ private:
     Outcome operation_progress(Call& call);
     Outcome operation_result(Call& call);
     Outcome stats_get(Call& call);
+    Outcome history_prune(Call& call);
 
     Result<OperationId> operation_of_caller(const Answer& answer, OperationId said) const;
     static std::uint64_t first_revision();
     SupervisorInfo info() const;
     nlohmann::json list(const ListParams& params) const;
+    void answer_list(Answer to, ListParams params);
+    void list_with_history(Answer to, ListParams params);
+    void wait_with_history(Answer to, WaitParams params);
+    void find_in_history(const Connection* connection, OperationId id,
+                         std::function<void(Result<Snapshot>)> done);
+    nlohmann::json history_condition() const;
+    void refuse_parent(Answer to, OperationId parent, const Error& refusal);
     Error nothing_matches(const Selector& selector, std::string_view kind) const;
     void gather(const Connection* connection, const std::vector<OperationId>& ids, bool any,
                 std::optional<std::chrono::milliseconds> timeout, Gathering::Done done);
@@ -114,6 +126,8 @@ private:
     std::map<OperationId, StartWaiter> start_waiters_;
     EventStreams event_streams_;
     std::multimap<OperationId, std::weak_ptr<Connection>> progress_watchers_;
+    Lookups lookups_;
+    std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);  // for what may call back later
     Timer change_timer_;
     Timer sweeper_;
 };

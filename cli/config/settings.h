@@ -40,7 +40,9 @@ struct Settings {
     RunSettings run;
     std::chrono::milliseconds idle_exit{600'000};  // [supervisor]; 0: never
     std::size_t history_size = 1000;
-    ColorChoice color = ColorChoice::automatic;  // [output]
+    std::size_t history_keep = 100'000;             // [history]; 0: any number
+    std::chrono::milliseconds history_keep_for{0};  // 0: for ever
+    ColorChoice color = ColorChoice::automatic;     // [output]
 };
 
 }  // namespace cancelable::cli

@@ -80,10 +80,11 @@ Result<Plan> make_plan(const Globals& globals) {
     plan.runtime_directory = parent_directory(plan.socket);
     if (auto made = ensure_private_directory(plan.runtime_directory); !made)
         return std::unexpected(made.error());
-    // Without a state directory there are no logs, and commands run all the same.
-    if (auto state = default_state_directory(); state && ensure_private_directory_tree(*state)) {
+    // Without a state directory there are no logs and no history, and commands run all the same. One that
+    // cannot be made now may be some day.
+    if (auto state = default_state_directory()) {
         plan.state_directory = *state;
-        plan.log = *state + "/supervisor.log";
+        if (ensure_private_directory_tree(*state)) plan.log = *state + "/supervisor.log";
     }
     auto shim = find_shim();
     if (!shim) return std::unexpected(shim.error());
@@ -152,6 +153,7 @@ Result<> Program::start() {
     settings.shim_path = plan_.shim;
     settings.socket_path = plan_.socket;
     settings.history_size = plan_.settings.history_size;
+    settings.kept = {plan_.settings.history_keep, plan_.settings.history_keep_for};
     settings.warn = [this](const std::string& sentence) { log_.warn(sentence); };
     auto supervisor = Supervisor::create(loop_, std::move(settings));
     if (!supervisor) return std::unexpected(supervisor.error());

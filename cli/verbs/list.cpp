@@ -51,6 +51,8 @@ int list_once(const Globals& globals, const ListOptions& options, const ipc::Lis
     if (!client) return report(client.error());
     const auto answer = client->call("operation.list", ipc::encode(params));
     if (!answer) return report(answer.error());
+    if (const auto why = answer->value("incomplete", std::string()); !why.empty())
+        report_error("what follows is only what the supervisor has in memory: " + why);
     const auto text = render(*answer, options, globals);
     if (!text) return report(text.error());
     if (const int failed = print(*text); failed != 0) return failed;

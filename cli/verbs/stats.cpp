@@ -70,6 +70,8 @@ int verb_stats(Globals globals, const Words& words) {
     if (!client) return report(client.error());
     const auto answer = client->call("stats.get", json::object());
     if (!answer) return report(answer.error());
+    if (const auto why = answer->value("incomplete", std::string()); !why.empty())
+        report_error("what follows is only what the supervisor has in memory: " + why);
     if (as_json) return print_json(*answer);
     return print(render(*answer, view_of(globals).palette));
 }

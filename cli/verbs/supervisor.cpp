@@ -159,6 +159,24 @@ int restart(Globals globals, const Words& words) {
     return started ? kExitOk : report(started.error());
 }
 
+// A line for the file, and one for each trouble with it.
+std::string history_text(const json& status) {
+    const json history = status.value("history", json());
+    if (!history.is_object()) return "no history: there is no state directory\n";
+    const auto text = [&](const char* name) {
+        const auto found = history.find(name);
+        return found != history.end() && found->is_string() ? printable(found->get<std::string>())
+                                                            : std::string();
+    };
+    std::string lines = fmt::format("history {}\n", text("path"));
+    if (const std::string trouble = text("trouble"); !trouble.empty())
+        lines += fmt::format("history is {}: {}; {} operations wait to be written\n", text("state"), trouble,
+                             history.value("waiting", std::uint64_t{0}));
+    if (const std::string aside = text("set_aside"); !aside.empty())
+        lines += fmt::format("history was damaged: it is kept as {}, and a new one was begun\n", aside);
+    return lines;
+}
+
 int status(Globals globals, const Words& words) {
     Options options("supervisor status", "Says how the supervisor is; 125 where none is running.");
     options.example("cancelable supervisor status --json", "for a program");
@@ -173,11 +191,11 @@ int status(Globals globals, const Words& words) {
     if (as_json) return print_json(*answer);
     const auto up = std::chrono::microseconds(static_cast<std::int64_t>(answer->value("uptime", 0.0) * 1e6));
     return print(fmt::format(
-        "running, pid {}, version {}, up {}\n{} live operations, {} of memory\nsocket {}\nlog {}\n",
+        "running, pid {}, version {}, up {}\n{} live operations, {} of memory\nsocket {}\nlog {}\n{}",
         answer->value("pid", 0), answer->value("version", std::string("?")), format_duration(up),
         answer->value("live", 0), format_size(answer->value("rss", std::uint64_t{0})),
         printable(answer->value("socket", std::string("?"))),
-        printable(answer->value("log", std::string("?")))));
+        printable(answer->value("log", std::string("?"))), history_text(*answer)));
 }
 
 struct Action {

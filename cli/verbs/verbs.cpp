@@ -14,6 +14,7 @@ constexpr std::array kVerbs{
     Verb{"logs", "", "print what an operation has written", verb_logs},
     Verb{"events", "", "print what happens to operations as it happens", verb_events},
     Verb{"stats", "", "numbers about all operations", verb_stats},
+    Verb{"prune", "clean", "forget ended operations, with their logs", verb_prune},
     Verb{"current", "", "print the operation that this is part of", verb_current},
     Verb{"progress", "", "say how far the operation is that this is part of", verb_progress},
     Verb{"result", "", "put down what has come of it", verb_result},

@@ -21,6 +21,7 @@ int verb_show(Globals globals, const Words& words);
 int verb_wait(Globals globals, const Words& words);
 int verb_logs(Globals globals, const Words& words);
 int verb_events(Globals globals, const Words& words);
+int verb_prune(Globals globals, const Words& words);
 int verb_stats(Globals globals, const Words& words);
 int verb_current(Globals globals, const Words& words);
 int verb_progress(Globals globals, const Words& words);

@@ -217,13 +217,15 @@ Result<Packet> receive_packet(int socket) {
     return packet;
 }
 
-Result<> write_exit_record(int directory, const OperationSpec& spec, const ShimReport& report) {
+Result<> write_exit_record(int directory, const OperationSpec& spec, const ShimReport& report,
+                           std::string_view why_lost) {
     ByteWriter out;
     const auto put_blob = [&out](const std::vector<std::byte>& blob) {
         out.put(std::string_view(reinterpret_cast<const char*>(blob.data()), blob.size()));
     };
     put_blob(encode(spec, LaunchSettings{}));
     put_blob(encode(report));
+    out.put(why_lost);
     const std::string name = exit_record_name(spec.id);
     const std::string draft = exit_record_draft_name(spec.id);
     UniqueFd file(::openat(directory, draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
@@ -261,13 +263,14 @@ Result<ExitRecord> read_exit_record(int directory, OperationId id) {
     ByteReader in(*bytes);
     const std::string_view spec_blob = in.get_text();
     const std::string_view report_blob = in.get_text();
+    const std::string_view why_lost = in.get_text();
     auto spec = decode_spec(std::as_bytes(std::span(spec_blob)));
     if (!spec) return std::unexpected(spec.error());
     auto report = decode_report(std::as_bytes(std::span(report_blob)));
     if (!report) return std::unexpected(report.error());
     if (spec->spec.id != id || report->id != id || !report->over)
         return failure(ErrorCode::damaged, "an exit record is not that of operation " + std::to_string(id));
-    return ExitRecord{std::move(spec->spec), std::move(*report)};
+    return ExitRecord{std::move(spec->spec), std::move(*report), std::string(why_lost)};
 }
 
 }  // namespace cancelable

@@ -19,6 +19,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "engine/process/error.h"
@@ -128,11 +129,14 @@ Result<Packet> receive_packet(int socket);
 
 // `<id>.exit`: the operation's description without its environment, and the last report. It appears whole or
 // not at all.
-Result<> write_exit_record(int directory, const OperationSpec& spec, const ShimReport& report);
+// A supervisor leaves one too for what is lost; it says why.
+Result<> write_exit_record(int directory, const OperationSpec& spec, const ShimReport& report,
+                           std::string_view why_lost = {});
 
 struct ExitRecord {
     OperationSpec spec;
     ShimReport report;
+    std::string why_lost;  // empty: it is not, and the report is the shim's last one
 };
 // ENOENT where there is none; whatever else is the matter with it, that is an error and no more.
 Result<ExitRecord> read_exit_record(int directory, OperationId id);

@@ -51,7 +51,9 @@ std::optional<HistoryFile::Identity> HistoryFile::identity() const noexcept {
 }
 
 Result<HistoryFile::Opened> HistoryFile::open_for_writing() const {
-    if (auto made = ensure_private_directory_tree(directory_); !made) return std::unexpected(made.error());
+    // What is refused here may be put right at any time, unlike a file of a later version.
+    if (auto made = ensure_private_directory_tree(directory_); !made)
+        return failure(ErrorCode::system, made.error().sentence());
     const auto locked = lock(directory_);
     if (!locked) return std::unexpected(locked.error());
     // Made by us, so that nobody else may read it from its first moment on. It is new, so that SQLite has no

@@ -11,6 +11,9 @@
 namespace cancelable {
 namespace {
 
+constexpr std::chrono::minutes kLately{10};
+constexpr std::int64_t kMostRecent = 1000;
+
 std::int64_t microseconds_of(WallTime time) {
     return time.time_since_epoch().count();
 }
@@ -132,7 +135,8 @@ Result<Snapshot> read_ended(Database& database, OperationId id) {
     return found->empty() ? nullptr : std::move(found->front());
 }
 
-Result<Unended> read_unended(Database& database, const std::string& owner, const std::string& boot) {
+Result<Unended> read_unended(Database& database, const std::string& owner, const std::string& boot,
+                             const std::vector<OperationId>& asked) {
     Unended unended;
     const auto last = database.number("SELECT max(id) FROM operations");
     if (!last) return std::unexpected(last.error());
@@ -148,6 +152,25 @@ Result<Unended> read_unended(Database& database, const std::string& owner, const
         if (!*row) break;
         unended.operations.push_back(read_row(*rows));
     }
+    for (const OperationId id : asked) {
+        const auto known = read_ended(database, id);
+        if (!known) return std::unexpected(known.error());
+        if (*known) unended.ended.push_back(id);
+    }
+    auto recent = database.prepare(
+        "SELECT id FROM operations INDEXED BY operations_by_ended_at WHERE ended_at IS NOT NULL AND ended_at "
+        "> ? "
+        "AND owner = ? ORDER BY ended_at DESC LIMIT ?");
+    if (!recent) return std::unexpected(recent.error());
+    recent->bind(microseconds_of(wall_now() - kLately)).bind(owner).bind(kMostRecent);
+    for (auto row = recent->step();; row = recent->step()) {
+        if (!row) return std::unexpected(row.error());
+        if (!*row) break;
+        auto operation = read_ended(database, static_cast<OperationId>(recent->integer(0)));
+        if (!operation) return std::unexpected(operation.error());
+        if (*operation) unended.recent.push_back(std::move(*operation));
+    }
+    std::ranges::reverse(unended.recent);
     return unended;
 }
 

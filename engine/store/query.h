@@ -33,7 +33,11 @@ Result<Snapshot> read_ended(Database& database, OperationId id);
 struct Unended {
     std::vector<Operation> operations;
     OperationId last_id = 0;
+    std::vector<OperationId> ended;  // of those that were asked about
+    std::vector<Snapshot>
+        recent;  // that ended lately, the last one last: their clients may still ask for them
 };
-Result<Unended> read_unended(Database& database, const std::string& owner, const std::string& boot);
+Result<Unended> read_unended(Database& database, const std::string& owner, const std::string& boot,
+                             const std::vector<OperationId>& asked);
 
 }  // namespace cancelable

@@ -1,6 +1,7 @@
 #include "engine/store/row.h"
 
 #include <algorithm>
+#include <bit>
 
 #include "engine/shim/bytes.h"
 
@@ -69,12 +70,20 @@ std::vector<std::byte> encode_details(const Operation& operation) {
     out.put(usage.user);
     out.put(usage.system);
     out.put(usage.max_rss_bytes);
+    out.put(operation.progress != nullptr);
+    const Progress progress = operation.progress ? *operation.progress : Progress{};
+    out.put(std::bit_cast<std::int64_t>(progress.fraction));
+    out.put(progress.text);
+    out.put(progress.at.time_since_epoch());
+    out.put(operation.result != nullptr);
+    out.put(operation.result ? std::string_view(*operation.result) : std::string_view());
     return out.take();
 }
 
 bool decode_details(std::span<const std::byte> details, OperationSpec& spec, Operation& operation) {
     ByteReader in(details);
     const std::string_view blob = in.get_text();
+    if (in.at_end()) return false;
     if (!blob.empty()) {
         auto decoded = decode_spec(std::as_bytes(std::span(blob)));
         if (!decoded || decoded->spec.id != spec.id) return false;
@@ -102,6 +111,15 @@ bool decode_details(std::span<const std::byte> details, OperationSpec& spec, Ope
     usage.system = in.get_duration();
     usage.max_rss_bytes = in.get<std::uint64_t>();
     if (used) operation.usage = usage;
+    const bool has_said = in.get<bool>();
+    Progress progress;
+    progress.fraction = std::bit_cast<double>(in.get());
+    progress.text = in.get_text();
+    progress.at = WallTime(in.get_duration());
+    if (has_said) operation.progress = std::make_shared<const Progress>(std::move(progress));
+    const bool has_result = in.get<bool>();
+    const std::string_view result = in.get_text();
+    if (has_result) operation.result = std::make_shared<const std::string>(result);
     return !in.is_damaged();
 }
 

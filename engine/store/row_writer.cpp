@@ -23,7 +23,9 @@ Result<> RowWriter::put(const Operation& operation, std::string_view owner, Tall
     const bool is_same = *there && known_.integer(0) == operation.spec->created_at.time_since_epoch().count();
     const Counted before = had_ended ? read_counted(known_, 2) : Counted{};
     known_.reset();
-    if (had_ended && is_same && !is_ended(operation.status)) return {};
+    // Who finds no trace of an end may call lost what has ended well.
+    const bool knows_less = !is_ended(operation.status) || operation.status == Status::lost;
+    if (had_ended && knows_less && (is_same || operation.spec->command.empty())) return {};
     if (had_ended) change.take_away(before);
     const auto details = encode_details(operation);
     bind_row(insert_, operation, owner, details);

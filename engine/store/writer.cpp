@@ -291,12 +291,17 @@ Result<> Store::Writer::try_work(const Batch& batch, std::optional<Job>& job,
         if (suspicions_ >= kMostSuspicions)
             return failure(ErrorCode::damaged, "the history is damaged: it cannot be read");
     }
-    if (job) {
+    const auto step = [&]() -> Result<> {
         const auto again = job->step(opened_->database);
         if (!again) return std::unexpected(again.error());
         if (!*again) job.reset();
-    }
-    return batch.empty() ? Result<>() : write(batch);
+        return {};
+    };
+    if (job && !job->after_writing)
+        if (auto stepped = step(); !stepped) return stepped;
+    if (!batch.empty())
+        if (auto written = write(batch); !written) return written;
+    return job && job->after_writing ? step() : Result<>();
 }
 
 Result<> Store::Writer::write(const Batch& batch) {

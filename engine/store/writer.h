@@ -31,6 +31,7 @@ public:
     struct Job {
         std::move_only_function<Result<bool>(Database&)> step;  // true: once more
         std::move_only_function<bool(const Error&)> failed;     // true: it is tried again later
+        bool after_writing = false;                             // else before what is queued is written
     };
     void add(Job job);
 

@@ -6,9 +6,9 @@ _cancelable_ids() {
 
 _cancelable() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
-    local verbs="run list ls ps cancel stop kill show inspect wait logs events stats current progress result shield supervisor config"
+    local verbs="run list ls ps cancel stop kill show inspect wait logs events stats prune clean current progress result shield supervisor config"
     local everywhere="--socket --config --color --quiet --verbose --help"
-    local selectors="--name --tag --status --older-than --newer-than --parent --all"
+    local selectors="--name --tag --status --older-than --newer-than --since --until --parent --all"
     local run="--detach --name --timeout --grace --signal --orphans --cwd --env --tag --parent --log --no-log
         --on-disconnect --preserve-status --cancel-on"
 
@@ -67,6 +67,8 @@ _cancelable() {
         show | inspect) COMPREPLY=($(compgen -W "--json --result $everywhere $(_cancelable_ids list --all)" -- "$current")) ;;
         logs) COMPREPLY=($(compgen -W "--follow --lines $everywhere $(_cancelable_ids list --all)" -- "$current")) ;;
         events) COMPREPLY=($(compgen -W "$selectors --kind --replay --after --no-follow --json $everywhere $(_cancelable_ids list)" -- "$current")) ;;
+        prune | clean)
+            COMPREPLY=($(compgen -W "--older-than --keep --status --dry-run --json $everywhere" -- "$current")) ;;
         stats | current) COMPREPLY=($(compgen -W "--json $everywhere" -- "$current")) ;;
         supervisor) COMPREPLY=($(compgen -W "run start stop restart status --cancel --keep --json $everywhere" -- "$current")) ;;
         config) COMPREPLY=($(compgen -W "path show check $everywhere" -- "$current")) ;;

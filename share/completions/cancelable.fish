@@ -1,6 +1,6 @@
 # Completion of cancelable for fish.
 
-set -l verbs run list ls ps cancel stop kill show inspect wait logs events stats current progress result shield supervisor config
+set -l verbs run list ls ps cancel stop kill show inspect wait logs events stats prune clean current progress result shield supervisor config
 
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a run -d "run a command as an operation"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a list -d "list operations"
@@ -10,6 +10,7 @@ complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a wait -d
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a logs -d "print what an operation has written"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a events -d "print what happens to operations"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a stats -d "numbers about all operations"
+complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a prune -d "forget ended operations"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a current -d "the operation that this is part of"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a progress -d "how far the operation is"
 complete -c cancelable -n "not __fish_seen_subcommand_from $verbs" -f -a result -d "what has come of the operation"
@@ -54,7 +55,15 @@ complete -c cancelable -n "__fish_seen_subcommand_from events" -l kind -x -a "ac
 complete -c cancelable -n "__fish_seen_subcommand_from events" -s n -l replay -x -d "begin with the last N"
 complete -c cancelable -n "__fish_seen_subcommand_from events" -l after -x -d "go on behind this number"
 complete -c cancelable -n "__fish_seen_subcommand_from events" -l no-follow -d "only what is remembered"
+complete -c cancelable -n $pick -l since -x -d "accepted then or later"
+complete -c cancelable -n $pick -l until -x -d "accepted then or before"
 complete -c cancelable -n $pick -l all -d "all of them"
+set -l prune "__fish_seen_subcommand_from prune clean"
+complete -c cancelable -n $prune -l older-than -x -d "ended longer ago than this"
+complete -c cancelable -n $prune -l keep -x -d "but for the last N"
+complete -c cancelable -n $prune -l status -x -a "completed failed cancelled timeout lost"
+complete -c cancelable -n $prune -l dry-run -d "only count"
+complete -c cancelable -n $prune -l json -d "for a program"
 complete -c cancelable -n "__fish_seen_subcommand_from cancel stop kill wait" -f -a "(cancelable list --ids 2>/dev/null)"
 complete -c cancelable -n "__fish_seen_subcommand_from show inspect logs" -f -a "(cancelable list --all --ids 2>/dev/null)"
 complete -c cancelable -n "__fish_seen_subcommand_from supervisor" -f -a "run start stop restart status"

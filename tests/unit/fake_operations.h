@@ -13,7 +13,7 @@
 
 namespace cancelable::ipc::testing {
 
-class FakeOperations final : public Operations {
+class FakeOperations : public Operations {
 public:
     explicit FakeOperations(EventLog::Limits events = {}) : events_(events) {}
 

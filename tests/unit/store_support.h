@@ -144,7 +144,7 @@ public:
 
     Unended recover() {
         std::optional<Unended> unended;
-        store->recover([&](Unended found) { unended = std::move(found); });
+        store->recover({}, [&](Unended found) { unended = std::move(found); });
         run_until([&] { return unended.has_value(); });
         return *unended;
     }

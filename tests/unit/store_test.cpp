@@ -43,6 +43,8 @@ TEST_CASE("an operation comes back from the history with every field") {
     spec->key = "k";
     operation.spec = spec;
     operation.error = "why";
+    operation.progress = std::make_shared<const Progress>(Progress{0.4, "epoch 4", kSomeDay});
+    operation.result = std::make_shared<const std::string>("a\0b", 3);
     user.put(operation);
     user.start();
     const auto found = user.store->find(12);
@@ -58,6 +60,8 @@ TEST_CASE("an operation comes back from the history with every field") {
     CHECK((*found)->cancelation->gone_at == operation.cancelation->gone_at);
     CHECK((*found)->spec->tags == spec->tags);
     CHECK((*found)->spec->name == spec->name);
+    CHECK((*found)->progress->fraction == 0.4);
+    CHECK(*(*found)->result == std::string("a\0b", 3));
     CHECK((*found)->usage->max_rss_bytes == 1 << 20);
 }
 
