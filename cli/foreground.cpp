@@ -16,6 +16,9 @@ namespace {
 
 using nlohmann::json;
 
+// How long a Ctrl-Z waits for somebody who can pause the operation.
+constexpr std::chrono::seconds kPausePatience{2};
+
 bool is_settled(const Operation& operation) noexcept {
     return is_ended(operation.status) || (operation.cancelation && !operation.cancelation->survivors.empty());
 }
@@ -30,10 +33,11 @@ ipc::WaitParams wait_for(OperationId id, bool progress) {
 }  // namespace
 
 Foreground::Foreground(LastingConnection connection, SignalTokens& signals, ProgressLine& progress,
-                       MakeRequest make_request, std::span<const int> descriptors)
+                       const TerminalModes& modes, MakeRequest make_request, std::span<const int> descriptors)
     : connection_(std::move(connection)),
       signals_(signals),
       progress_(progress),
+      modes_(modes),
       make_request_(std::move(make_request)),
       descriptors_(descriptors) {}
 
@@ -51,6 +55,7 @@ Result<Operation> Foreground::run() {
             continue;
         }
         if (auto told = send_signals(); !told) return std::unexpected(told.error());
+        if (auto told = send_suspension(); !told) return std::unexpected(told.error());
         // The lifeline closes when we leave, and the operation ends by that; no need to wait for a
         // supervisor.
         if (!connection_.is_up() && signals_.hurry().is_cancelled())
@@ -66,6 +71,9 @@ Result<Operation> Foreground::run() {
 Result<> Foreground::ask() {
     run_request_ = wait_request_ = 0;
     next_by_.reset();
+    // Whether the last supervisor has passed a pause or a resume on, nobody knows: so it is said again.
+    if (std::exchange(resume_request_, 0) != 0) resume_is_due_ = true;
+    pause_request_ = 0;
     // It may not have heard of them; saying it twice does no harm.
     polite_sent_ = hurry_sent_ = false;
     const auto sent =
@@ -96,6 +104,9 @@ Result<> Foreground::handle_notification(const ipc::Notification& notification) 
 }
 
 Result<> Foreground::handle_response(const ipc::Response& response) {
+    // The operation is still, or cannot be made so: in both cases it is our turn.
+    if (pause_request_ != 0 && response.request == pause_request_) return suspend();
+    if (response.request == resume_request_) resume_request_ = 0;
     const bool counts = response.request == run_request_ || response.request == wait_request_;
     // A cancelation or a signal that came too late for the operation is no failure of ours.
     if (!counts) return {};
@@ -142,8 +153,10 @@ Result<> Foreground::send_signals() {
     }
     for (const int signal_number : signals_.take_passed_on()) {
         if (signal_number == SIGWINCH) progress_.resized();
-        const auto sent =
-            connection_.send("operation.signal", ipc::encode(ipc::SignalParams{*id_, signal_number}));
+        ipc::SignalParams params;
+        params.selector.ids = {*id_};
+        params.signal = signal_number;
+        const auto sent = connection_.send("operation.signal", ipc::encode(params));
         if (!sent) return std::unexpected(sent.error());
     }
     return {};
@@ -161,10 +174,51 @@ Result<> Foreground::send_cancel(int signal_number, bool now) {
     return {};
 }
 
+Result<> Foreground::send_suspension() {
+    const auto now = std::chrono::steady_clock::now();
+    if (!suspension_.is_asked()) stop_by_.reset();
+    if (suspension_.is_asked() && !stop_by_) stop_by_ = now + kPausePatience;
+    const bool can_tell = id_ && connection_.is_up();
+    // An impatient one, or nobody to tell: the terminal is the user's now, not later.
+    if (pause_request_ != 0 && suspension_.count() > stops_seen_) return suspend();
+    if (!can_tell) return stop_by_ && now >= *stop_by_ ? suspend() : Result<>{};
+    if (std::exchange(resume_is_due_, false))
+        if (auto sent = send_to_operation("operation.resume", resume_request_); !sent) return sent;
+    if (pause_request_ != 0 || !suspension_.is_asked()) return {};
+    stops_seen_ = suspension_.count();
+    return send_to_operation("operation.pause", pause_request_);
+}
+
+Result<> Foreground::send_to_operation(std::string_view method, std::uint64_t& request) {
+    ipc::PauseParams params;
+    params.selector.ids = {*id_};
+    const auto sent = connection_.send(method, ipc::encode(params));
+    if (!sent) return std::unexpected(sent.error());
+    request = *sent;
+    return {};
+}
+
+// The command may have set the terminal to its liking; while we are stopped it is the shell's.
+Result<> Foreground::suspend() {
+    pause_request_ = 0;
+    stop_by_.reset();
+    progress_.hide();
+    const auto modes = modes_.current();
+    if (modes) modes_.restore();
+    suspension_.stop();
+    if (modes) modes_.set(*modes);
+    progress_.show_again();
+    resume_is_due_ = true;
+    return {};
+}
+
 void Foreground::wait_for_something() const {
     pollfd watched[] = {{connection_.fd(), POLLIN, 0}, {signals_.wake_fd(), POLLIN, 0}};
     // Interrupted or not, everybody is asked what there is.
-    (void)::poll(watched, 2, next_by_ && connection_.is_up() ? 200 : connection_.poll_timeout());
+    int timeout = next_by_ && connection_.is_up() ? 200 : connection_.poll_timeout();
+    // For whoever waits to be stopped and has told nobody yet.
+    if (stop_by_ && pause_request_ == 0 && (timeout < 0 || timeout > 200)) timeout = 200;
+    (void)::poll(watched, 2, timeout);
 }
 
 }  // namespace cancelable::cli

@@ -4,7 +4,8 @@
 //   accepted    a new operation is in the registry            -
 //   adopted     one of an earlier supervisor's is taken over  pid, and as cancel has them: reason message by
 //                                                             signals
-//   status      a step that is no end                         from to
+//   status      a step that is no end: it runs, is paused,    from to
+//               goes on
 //   cancel      somebody asks for the end, or the shim does   reason message by signal grace now hurries
 //   signal      a signal was sent                             signal to by
 //   progress    it has said how far it is                     fraction text

@@ -95,9 +95,11 @@ void EventRecorder::shim_cancelled(const Snapshot& operation) {
     log_.append(EventKind::cancel, operation, std::move(fields));
 }
 
-void EventRecorder::signalled(const Snapshot& operation, int signal_number, const Requester& by) {
+void EventRecorder::signalled(const Snapshot& operation, int signal_number, bool tree, const Requester& by) {
     log_.append(EventKind::signal, operation,
-                {{"signal", SignalNumber{signal_number}}, {"to", std::string("command")}, {"by", by}});
+                {{"signal", SignalNumber{signal_number}},
+                 {"to", std::string(tree ? "tree" : "command")},
+                 {"by", by}});
 }
 
 void EventRecorder::tree_signalled(const Snapshot& operation, const std::vector<int>& signals) {

@@ -27,8 +27,8 @@ public:
     void cancel_requested(const Snapshot& operation, const CancelRequest& request, const StopPlan& plan,
                           bool hurries);
 
-    // A signal for the command itself.
-    void signalled(const Snapshot& operation, int signal_number, const Requester& by);
+    // A signal for the command itself, or for its whole tree.
+    void signalled(const Snapshot& operation, int signal_number, bool tree, const Requester& by);
 
     // What an earlier supervisor knew is not told a second time step by step: between these two calls changes
     // of this operation are passed over, and the second tells what has come of it.

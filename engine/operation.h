@@ -124,6 +124,7 @@ struct Operation {
     std::optional<Shielded> shielded;
     std::shared_ptr<const Progress> progress;   // null: it has said nothing
     std::shared_ptr<const std::string> result;  // what it has left for others to read; null: nothing
+    std::vector<pid_t> unstoppable;             // while it is paused: may not be signalled, and run on
 
     OperationId id() const noexcept { return spec->id; }
 };

@@ -57,6 +57,9 @@ void apply_report(Operation& operation, const ShimReport& report) {
         operation.cancelation = std::move(cancelation);
         if (!report.over) operation.status = Status::cancelling;
     }
+    operation.unstoppable = report.unstoppable;
+    const bool can_be_paused = operation.status == Status::running || operation.status == Status::paused;
+    if (can_be_paused) operation.status = report.paused ? Status::paused : Status::running;
     if (!report.over) return;
     operation.pid.reset();
     operation.ended_at = report.over_at;

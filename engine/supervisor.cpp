@@ -24,6 +24,7 @@
 #include "engine/left_trees.h"
 #include "engine/notes.h"
 #include "engine/outcome.h"
+#include "engine/pausing.h"
 #include "engine/run_keys.h"
 #include "engine/shim/acceptance.h"
 #include "engine/shim_link.h"
@@ -88,7 +89,7 @@ public:
 
     Result<Snapshot> run(RunRequest request);
     std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request);
-    Result<> signal(OperationId id, int number, const Requester& by);
+    std::vector<OperationId> signal(const Selector& selector, int number, bool tree, const Requester& by);
     Result<> shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder);
     std::uint64_t when_settled(OperationId id, Settled callback);
     void forget(std::uint64_t number) noexcept;
@@ -100,6 +101,7 @@ public:
     std::optional<History> history_;
     std::function<void(const Transition&)> listener_;
     Ancestry ancestry_;
+    Pausing pausing_;
     Notes& notes() noexcept { return notes_; }
 
 private:
@@ -117,6 +119,7 @@ private:
                          std::vector<OperationId>& cancelled);
     void token_cancelled(OperationId id);
     void reported(OperationId id, const ShimReport& report, UniqueFd description);
+    void send(OperationId id, const ShimCommand& command);
     void finish(OperationId id, const ShimReport& report);
     void keep_record(OperationId id, const ShimReport& report);
     void over(OperationId id, const ShimReport& report);
@@ -172,6 +175,7 @@ private:
 Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, UniqueFd runtime, UniqueFd state,
                        ShimLauncher launcher)
     : registry_({.history_size = settings.history_size}),
+      pausing_(registry_, [this](OperationId id, const ShimCommand& command) { send(id, command); }),
       loop_(loop),
       settings_(std::move(settings)),
       operations_(std::move(operations)),
@@ -276,6 +280,7 @@ void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLi
     // other. Whatever thread cancels the token, the loop hears of it by the lane that is never full.
     live.token = bridge_.on_cancel(*registry_.token(id), [this, id] { token_cancelled(id); });
     families_.joined(*first);
+    pausing_.joined(*first);
 }
 
 ShimLink::Callbacks Supervisor::Impl::callbacks_for(OperationId id) {
@@ -346,6 +351,7 @@ bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation
     if (listener_) listener_({before, *after});
     if (!is_settled(**after)) return true;
     families_.settled(**after);
+    pausing_.left(id);
     // Each is taken out before it is called: it may ask for more, or forget others.
     for (auto next = waiting_.lower_bound({id, 0}); next != waiting_.end() && next->first.first == id;
          next = waiting_.lower_bound({id, 0})) {
@@ -405,6 +411,7 @@ void Supervisor::Impl::cancel_one(OperationId id, const CancelRequest& request,
     recorder_.cancel_requested(operation, request, plan, operation->cancelation != nullptr);
     cancel_children(id, request, cancelled);
     live.cancel_sent = true;
+    pausing_.left(id);
     if (live.link) {
         live.link->send({.kind = ShimCommandKind::cancel,
                          .reason = request.reason,
@@ -438,14 +445,21 @@ void Supervisor::Impl::token_cancelled(OperationId id) {
                cancelled);
 }
 
-Result<> Supervisor::Impl::signal(OperationId id, int number, const Requester& by) {
+std::vector<OperationId> Supervisor::Impl::signal(const Selector& selector, int number, bool tree,
+                                                  const Requester& by) {
+    std::vector<OperationId> sent;
+    for (const Snapshot& operation : registry_.list(selector)) {
+        send(operation->id(), {.kind = ShimCommandKind::signal, .signal = number, .tree = tree});
+        recorder_.signalled(operation, number, tree, by);
+        sources_.signalled(operation->id(), number);
+        sent.push_back(operation->id());
+    }
+    return sent;
+}
+
+void Supervisor::Impl::send(OperationId id, const ShimCommand& command) {
     const auto entry = live_.find(id);
-    if (entry == live_.end())
-        return failure(ErrorCode::not_found, "no live operation has the id " + std::to_string(id));
-    if (entry->second.link) entry->second.link->send({.kind = ShimCommandKind::signal, .signal = number});
-    recorder_.signalled(registry_.get_operation(id), number, by);
-    sources_.signalled(id, number);
-    return {};
+    if (entry != live_.end() && entry->second.link) entry->second.link->send(command);
 }
 
 Result<> Supervisor::Impl::shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder) {
@@ -502,6 +516,7 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
     now.over = report.over && !is_held;
     change(id, [&](Operation& record) { apply_report(record, now); }, &now);
     recorder_.end_adoption(registry_.get_operation(id), report.signals);
+    pausing_.reported(id, report);
     if (report.disconnected) sources_.disconnected(id);
     if (!now.over) return;
     kill_point("over");
@@ -842,8 +857,13 @@ Result<OperationId> Supervisor::operation_of(pid_t pid, int pidfd) const {
     return impl_->ancestry_.operation_of(pid, pidfd);
 }
 
-Result<> Supervisor::signal(OperationId id, int signal_number, const Requester& by) {
-    return impl_->signal(id, signal_number, by);
+std::vector<OperationId> Supervisor::signal(const Selector& selector, int signal_number, bool tree,
+                                            const Requester& by) {
+    return impl_->signal(selector, signal_number, tree, by);
+}
+
+std::vector<OperationId> Supervisor::set_paused(const Selector& selector, bool paused, PauseDone done) {
+    return impl_->pausing_.ask(selector, paused, std::move(done));
 }
 
 Result<> Supervisor::shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder) {

@@ -74,8 +74,14 @@ public:
     // The operation that a process is part of, 0 for none; see engine/ancestry.h.
     Result<OperationId> operation_of(pid_t pid, int pidfd) const;
 
-    // A signal to the command itself.
-    Result<> signal(OperationId id, int signal_number, const Requester& by = {});
+    // A signal to the command itself, or to its whole tree: no cancelation. Returns whom it was sent to.
+    std::vector<OperationId> signal(const Selector& selector, int signal_number, bool tree,
+                                    const Requester& by = {});
+
+    // Stills or continues all processes of operations and of their families. `done` gets the ids that are
+    // returned, once all is done that can be: their snapshots tell. See engine/pausing.h.
+    using PauseDone = std::function<void(const std::vector<OperationId>&)>;
+    std::vector<OperationId> set_paused(const Selector& selector, bool paused, PauseDone done);
 
     // Holds cancelations of a live operation back while somebody has the other end of `holder` open, for
     // `limit` at most. Its shim answers on `holder`: its pid, or nothing where it takes no more shields.

@@ -141,6 +141,8 @@ Result<Operation> decode_operation(const json& object) {
             operation.progress = std::make_shared<const Progress>(decode_progress_fields(*found));
         if (const auto found = object.find("result"); found != object.end() && !found->is_null())
             operation.result = std::make_shared<const std::string>(decode_result_bytes(*found));
+        if (object.contains("unstoppable"))
+            operation.unstoppable = get<std::vector<pid_t>>(object, "unstoppable");
         return operation;
     } catch (const json::exception&) {
         return failure(ErrorCode::protocol,

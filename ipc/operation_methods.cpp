@@ -15,13 +15,6 @@ std::unexpected<Error> no_operation(OperationId id) {
     return failure(ErrorCode::not_found, "there is no operation " + std::to_string(id));
 }
 
-std::unexpected<Error> needs_selector(std::string_view method) {
-    return failure(
-        ErrorCode::usage,
-        std::string(method) +
-            " needs a selector that says which operations are meant; all of them: {\"all\": true}");
-}
-
 }  // namespace
 
 // A caller that is dead by now is none whose place could be told, and may have been part of something that is
@@ -199,6 +192,13 @@ Error Service::Impl::nothing_matches(const Selector& selector, std::string_view 
     return error;
 }
 
+std::unexpected<Error> Service::Impl::needs_selector(std::string_view method) {
+    return failure(
+        ErrorCode::usage,
+        std::string(method) +
+            " needs a selector that says which operations are meant; all of them: {\"all\": true}");
+}
+
 Service::Impl::Outcome Service::Impl::operation_cancel(Call& call) {
     auto params = decode_cancel(std::move(call.params));
     if (!params) return std::unexpected(params.error());
@@ -238,17 +238,6 @@ Service::Impl::Outcome Service::Impl::operation_cancel(Call& call) {
         answer->result({{"operations", encode_operations(outcome.settled)}});
     });
     return std::nullopt;
-}
-
-Service::Impl::Outcome Service::Impl::operation_signal(Call& call) {
-    const auto params = decode_signal(std::move(call.params));
-    if (!params) return std::unexpected(params.error());
-    Requester by;
-    if (const auto connection = call.answer.connection())
-        by = {connection->peer().uid, connection->peer().pid};
-    if (auto sent = operations_.signal(params->id, params->signal, by); !sent)
-        return std::unexpected(sent.error());
-    return json::object();
 }
 
 Service::Impl::Outcome Service::Impl::operation_wait(Call& call) {

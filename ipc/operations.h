@@ -17,10 +17,13 @@ public:
     virtual Result<Snapshot> run(RunRequest request) = 0;
     virtual std::vector<OperationId> cancel(const Selector& selector, const CancelRequest& request) = 0;
     virtual Result<OperationId> operation_of(pid_t pid, int pidfd) = 0;
-    virtual Result<> signal(OperationId id, int signal_number, const Requester& by) = 0;
     virtual Result<> shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder) = 0;
     virtual Result<> progress(OperationId id, double fraction, std::string text) = 0;
     virtual Result<> result(OperationId id, std::string bytes) = 0;
+    virtual std::vector<OperationId> signal(const Selector& selector, int signal_number, bool tree,
+                                            const Requester& by) = 0;
+    virtual std::vector<OperationId> set_paused(const Selector& selector, bool paused,
+                                                Supervisor::PauseDone done) = 0;
     virtual std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) = 0;
     virtual void forget(std::uint64_t callback_number) noexcept = 0;
     virtual void on_change(std::function<void(const Transition&)> listener) = 0;
@@ -41,8 +44,13 @@ public:
     Result<OperationId> operation_of(pid_t pid, int pidfd) override {
         return supervisor_.operation_of(pid, pidfd);
     }
-    Result<> signal(OperationId id, int signal_number, const Requester& by) override {
-        return supervisor_.signal(id, signal_number, by);
+    std::vector<OperationId> signal(const Selector& selector, int signal_number, bool tree,
+                                    const Requester& by) override {
+        return supervisor_.signal(selector, signal_number, tree, by);
+    }
+    std::vector<OperationId> set_paused(const Selector& selector, bool paused,
+                                        Supervisor::PauseDone done) override {
+        return supervisor_.set_paused(selector, paused, std::move(done));
     }
     Result<> shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder) override {
         return supervisor_.shield(id, limit, std::move(holder));

@@ -114,17 +114,35 @@ Result<WaitParams> decode_wait(json encoded) {
 }
 
 json encode(const SignalParams& signal) {
-    return {{"id", signal.id}, {"signal", signal_name(signal.signal)}};
+    json encoded{{"selector", encode_selector(signal.selector)}, {"signal", signal_name(signal.signal)}};
+    if (signal.tree) encoded["tree"] = true;
+    return encoded;
 }
 
 Result<SignalParams> decode_signal(json encoded) {
     SignalParams signal;
     Params params(encoded, "operation.signal");
-    params.require("id");
+    if (params.is_given("id"))
+        params.get("id", signal.selector.ids.emplace_back(), 1);
+    else
+        params.require("selector");
+    get_selector(params, signal);
     params.require("signal");
-    params.get("id", signal.id, 1);
     params.get_signal("signal", signal.signal);
-    return finished(params, signal);
+    params.get("tree", signal.tree);
+    return finished(params, std::move(signal));
+}
+
+json encode(const PauseParams& pause) {
+    return {{"selector", encode_selector(pause.selector)}, {"wait", pause.wait}};
+}
+
+Result<PauseParams> decode_pause(json encoded, std::string_view method) {
+    PauseParams pause;
+    Params params(encoded, method);
+    get_selector(params, pause);
+    params.get("wait", pause.wait);
+    return finished(params, std::move(pause));
 }
 
 json encode(const ShowParams& show) {

@@ -70,13 +70,22 @@ struct WaitParams {
 nlohmann::json encode(const WaitParams& params);
 Result<WaitParams> decode_wait(nlohmann::json params);
 
-// operation.signal
+// operation.signal. On the wire, `id` says the same as a selector of that one id.
 struct SignalParams {
-    OperationId id = 0;
+    Selector selector;
     int signal = 0;
+    bool tree = false;
 };
 nlohmann::json encode(const SignalParams& params);
 Result<SignalParams> decode_signal(nlohmann::json params);
+
+// operation.pause and operation.resume
+struct PauseParams {
+    Selector selector;
+    bool wait = true;  // answer when it is done
+};
+nlohmann::json encode(const PauseParams& params);
+Result<PauseParams> decode_pause(nlohmann::json params, std::string_view method);
 
 // operation.show
 struct ShowParams {

@@ -105,6 +105,7 @@ json encode_operation(const Operation& operation, WallTime now) {
     encoded["progress"] = operation.progress ? encode_progress(*operation.progress) : json();
     encoded["log"] = spec.log.empty() ? json() : json(to_utf8(spec.log));
     encoded["error"] = operation.error.empty() ? json() : json(to_utf8(operation.error));
+    if (!operation.unstoppable.empty()) encoded["unstoppable"] = operation.unstoppable;
     return encoded;
 }
 

@@ -132,6 +132,7 @@ json encode(const RunParams& run) {
     encoded["signal"] = signal_name(spec.signal);
     encoded["orphans"] = kOrphans[static_cast<std::size_t>(spec.orphans)];
     if (!spec.cancel_on.empty()) encoded["cancel_on"] = encode_strings(spec.cancel_on);
+    if (spec.pause_timeouts) encoded["pause_timeouts"] = true;
     if (!spec.key.empty()) encoded["key"] = bytes_to_json(spec.key);
     encoded["umask"] = launch.umask;
     encoded["nice"] = launch.nice;
@@ -167,6 +168,7 @@ Result<RunParams> decode_run(json encoded) {
     params.get_signal("signal", spec.signal);
     get_orphans(params, spec.orphans);
     params.get("cancel_on", spec.cancel_on);
+    params.get("pause_timeouts", spec.pause_timeouts);
     params.get("key", spec.key);
     params.get("umask", launch.umask, 0, 0777);
     params.get("nice", launch.nice, kMinNice, kMaxNice);

@@ -37,6 +37,7 @@ const std::vector<Service::Impl::NamedMethod> Service::Impl::kMethods{
     {"operation.run", &Impl::operation_run},       {"operation.cancel", &Impl::operation_cancel},
     {"operation.wait", &Impl::operation_wait},     {"operation.list", &Impl::operation_list},
     {"operation.show", &Impl::operation_show},     {"operation.signal", &Impl::operation_signal},
+    {"operation.pause", &Impl::operation_pause},   {"operation.resume", &Impl::operation_resume},
     {"operation.shield", &Impl::operation_shield}, {"operation.progress", &Impl::operation_progress},
     {"operation.result", &Impl::operation_result}, {"operation.current", &Impl::operation_current},
     {"events.subscribe", &Impl::events_subscribe}, {"events.unsubscribe", &Impl::events_unsubscribe},

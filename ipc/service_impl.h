@@ -76,6 +76,8 @@ private:
     Outcome operation_show(Call& call);
     Outcome operation_cancel(Call& call);
     Outcome operation_signal(Call& call);
+    Outcome operation_pause(Call& call);
+    Outcome operation_resume(Call& call);
     Outcome operation_wait(Call& call);
     Outcome operation_current(Call& call);
     Outcome events_subscribe(Call& call);
@@ -87,6 +89,8 @@ private:
     Outcome history_prune(Call& call);
 
     Result<OperationId> operation_of_caller(const Answer& answer, OperationId said) const;
+    static std::unexpected<Error> needs_selector(std::string_view method);
+    Outcome set_paused(Call& call, std::string_view method, bool paused);
     static std::uint64_t first_revision();
     SupervisorInfo info() const;
     nlohmann::json list(const ListParams& params) const;

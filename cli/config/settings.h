@@ -24,6 +24,7 @@ struct RunSettings {
     std::chrono::milliseconds grace{10'000};
     int signal = SIGTERM;
     Orphans orphans = Orphans::kill;
+    bool pause_timeouts = false;
     std::string cwd;                                       // empty: the caller's
     std::vector<std::pair<std::string, std::string>> env;  // on top of the caller's
     Tags tags;

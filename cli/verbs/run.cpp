@@ -164,6 +164,7 @@ Result<Prepared> prepare(const Globals& globals, const RunSettings& settings, Wo
     spec.signal = settings.signal;
     spec.orphans = settings.orphans;
     spec.cancel_on = settings.cancel_on;
+    spec.pause_timeouts = settings.pause_timeouts;
     spec.key = random_key();
     params.operation_id = surrounding_operation(*socket);
     params.no_parent = settings.parent == "none";
@@ -232,7 +233,7 @@ Result<int> run_foreground(const Globals& globals, const Prepared& prepared, boo
     ipc::RunParams params = prepared.params;
     params.progress = progress.is_possible();
     Foreground foreground(
-        std::move(*connection), **signals, progress, [&] { return ipc::encode(params); },
+        std::move(*connection), **signals, progress, modes, [&] { return ipc::encode(params); },
         prepared.descriptors);
     const auto operation = foreground.run();
     progress.hide();

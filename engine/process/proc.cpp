@@ -83,16 +83,8 @@ bool append_children_of_thread(pid_t pid, pid_t thread, std::vector<pid_t>& chil
     return true;
 }
 
-bool kernel_lists_children() {
-    static const bool listed =
-        ::access((ProcPath() / ::getpid() / "task" / ::getpid() / "children").c_str(), R_OK) == 0;
-    return listed;
-}
-
-}  // namespace
-
-std::optional<ProcStat> read_stat(pid_t pid) {
-    const UniqueFd file(::open((ProcPath() / pid / "stat").c_str(), O_RDONLY | O_CLOEXEC));
+std::optional<ProcStat> read_stat_at(ProcPath& path) {
+    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
     if (!file) return std::nullopt;
     char buffer[1024];
     const ssize_t length = retry_eintr([&] { return ::read(file.get(), buffer, sizeof buffer); });
@@ -114,6 +106,40 @@ std::optional<ProcStat> read_stat(pid_t pid) {
         text.remove_prefix(std::min(value.size() + 1, text.size()));
     }
     return stat;
+}
+
+bool kernel_lists_children() {
+    static const bool listed =
+        ::access((ProcPath() / ::getpid() / "task" / ::getpid() / "children").c_str(), R_OK) == 0;
+    return listed;
+}
+
+}  // namespace
+
+std::optional<ProcStat> read_stat(pid_t pid) {
+    return read_stat_at(ProcPath() / pid / "stat");
+}
+
+bool is_stopped(pid_t pid, const ProcStat& stat, bool or_stopping) {
+    const auto still = [or_stopping](const ProcStat& thread) {
+        switch (thread.state) {
+            case 'T':
+            case 't':
+            case 'Z':
+            case 'X':
+                return true;
+            default:
+                return or_stopping && thread.state == 'D';
+        }
+    };
+    if (!still(stat)) return false;
+    if (stat.threads <= 1) return true;
+    bool all = true;
+    for_each_number((ProcPath() / pid / "task").c_str(), [&](pid_t thread) {
+        const auto seen = read_stat_at(ProcPath() / pid / "task" / thread / "stat");
+        all = all && (!seen || still(*seen));
+    });
+    return all;
 }
 
 std::vector<pid_t> all_processes() {

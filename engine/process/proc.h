@@ -23,6 +23,9 @@ std::optional<ProcStat> read_stat(pid_t pid);
 
 // Every process that there is at this moment, as far as this user is shown them.
 std::vector<pid_t> all_processes();
+// True where every thread of the process is stopped, by a signal or a tracer. `or_stopping`: one that is
+// asleep where nothing but what it waits for can wake it counts as well.
+bool is_stopped(pid_t pid, const ProcStat& stat, bool or_stopping = false);
 
 // True where the process has the signal ignored; false as well where it cannot be told.
 bool ignores_signal(pid_t pid, int number);

@@ -1,8 +1,10 @@
 #include "engine/process/tree.h"
 
+#include <poll.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <ranges>
 #include <utility>
 
 #include "engine/process/proc.h"
@@ -14,43 +16,50 @@ int pidfd_open(pid_t pid) {
     return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
 }
 
-int pidfd_send_signal(int pidfd, int number) {
-    return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0));
-}
-
 bool is_reaped(int pidfd) {
     return pidfd_send_signal(pidfd, 0) != 0 && errno == ESRCH;
 }
 
 }  // namespace
 
+int pidfd_send_signal(int pidfd, int number) noexcept {
+    return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0));
+}
+
 ProcessTree::ProcessTree(std::function<bool(pid_t)> skip) : skip_(std::move(skip)) {}
 
-bool ProcessTree::hold(pid_t pid, pid_t parent, int parent_pidfd) {
+void ProcessTree::hold(pid_t pid, pid_t parent, int parent_pidfd, const OnHold& held) {
+    ++missed_;  // Until it is known to be where it was said to be.
     UniqueFd pidfd(pidfd_open(pid));
     if (!pidfd) {
         // Out of descriptors: what is held already can be dealt with, the rest is found by the next pass.
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) full_ = true;
-        return false;
+        return;
     }
     const auto stat = read_stat(pid);
     if (!stat) {
         if (errno == EMFILE || errno == ENFILE) full_ = true;
-        return false;
+        return;
     }
-    if (stat->parent != parent || stat->is_corpse()) return false;
-    if (parent_pidfd >= 0 && is_reaped(parent_pidfd)) return false;
+    if (stat->parent != parent || (parent_pidfd >= 0 && is_reaped(parent_pidfd))) return;
+    --missed_;
+    if (stat->is_corpse()) {
+        corpses_.emplace_back(pid, stat->start_time);
+        return;
+    }
 
     const auto [entry, fresh] = counted_.try_emplace(pid, stat->start_time);
     if (fresh || entry->second != stat->start_time) ++seen_;
     entry->second = stat->start_time;
     held_.emplace(pid, order_.size());
-    order_.push_back(Held{pid, stat->threads, std::move(pidfd)});
-    return true;
+    order_.push_back(Held{pid, stat->threads, stat->start_time, std::move(pidfd)});
+    if (held) held(pid, *stat, order_.back().pidfd.get());
 }
 
-std::size_t ProcessTree::grow() {
+std::size_t ProcessTree::grow(const OnHold& held) {
     full_ = false;
+    missed_ = 0;
+    corpses_.clear();
     const std::size_t before = order_.size();
     const pid_t self = ::getpid();
 
@@ -58,7 +67,7 @@ std::size_t ProcessTree::grow() {
     append_children(self, 2, direct_);  // Ours may have been started by, or fallen to, any of our threads.
     if (skip_) std::erase_if(direct_, skip_);
     for (const pid_t pid : direct_)
-        if (!held_.contains(pid)) hold(pid, self, -1);
+        if (!held_.contains(pid)) hold(pid, self, -1, held);
 
     // order_ grows while it is read: what is found below a process is looked at in the same pass.
     for (std::size_t i = 0; i < order_.size() && !full_; ++i) {
@@ -68,7 +77,7 @@ std::size_t ProcessTree::grow() {
         // It may have started threads since it was held: what they forked is found once it is held anew.
         append_children(parent, order_[i].threads, children_);
         for (const pid_t pid : children_)
-            if (!held_.contains(pid)) hold(pid, parent, parent_pidfd);
+            if (!held_.contains(pid)) hold(pid, parent, parent_pidfd, held);
     }
     return order_.size() - before;
 }
@@ -82,6 +91,20 @@ void ProcessTree::signal_if(int number, const std::function<bool(pid_t)>& wanted
     for (const Held& process : order_)
         if (wanted(process.pid) && pidfd_send_signal(process.pidfd.get(), number) != 0 && errno == EPERM)
             refused.push_back(process.pid);
+}
+
+void ProcessTree::signal_children_first(
+    int number, const std::function<bool(pid_t pid, std::uint64_t start_time)>& wanted) {
+    for (const Held& process : std::views::reverse(order_))
+        if (wanted(process.pid, process.start_time)) pidfd_send_signal(process.pidfd.get(), number);
+}
+
+bool ProcessTree::has_died() const {
+    std::vector<pollfd> watched;
+    watched.reserve(order_.size());
+    for (const Held& process : order_)
+        watched.push_back({process.pidfd.get(), POLLIN, 0});
+    return ::poll(watched.data(), watched.size(), 0) != 0;
 }
 
 void ProcessTree::clear() {

@@ -6,11 +6,16 @@
 #include <cstdint>
 #include <functional>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "engine/process/fd.h"
+#include "engine/process/proc.h"
 
 namespace cancelable {
+
+// As the system call: to the process that the pidfd is of, or nobody.
+int pidfd_send_signal(int pidfd, int number) noexcept;
 
 // The descendants of the calling process, each held by a pidfd from the moment it was proved to be one.
 //
@@ -26,7 +31,9 @@ public:
     explicit ProcessTree(std::function<bool(pid_t)> skip = {});
 
     // One pass over the tree; returns how many processes it found that were not held. Corpses are not held.
-    std::size_t grow();
+    // `held` is called for each new one as soon as it is held.
+    using OnHold = std::function<void(pid_t pid, const ProcStat& stat, int pidfd)>;
+    std::size_t grow(const OnHold& held = {});
 
     // Sends a signal to every held process, parents first. Those that may not be signalled are appended to
     // `refused`.
@@ -34,6 +41,10 @@ public:
 
     // The same, to those processes only for which `wanted` is true.
     void signal_if(int number, const std::function<bool(pid_t)>& wanted, std::vector<pid_t>& refused);
+
+    // To those for which `wanted` is true, every process before its parent.
+    void signal_children_first(int number,
+                               const std::function<bool(pid_t pid, std::uint64_t start_time)>& wanted);
 
     // Lets go of all of them.
     void clear();
@@ -47,6 +58,14 @@ public:
     // again.
     bool is_full() const noexcept { return full_; }
 
+    // Of the last pass: the corpses that it found, by pid and start time; and how many processes it was told
+    // of that were not there any more, or not there.
+    const std::vector<std::pair<pid_t, std::uint64_t>>& corpses() const noexcept { return corpses_; }
+    std::size_t missed() const noexcept { return missed_; }
+
+    // True where one that is held has died by now.
+    bool has_died() const;
+
     // The direct children, dead ones too, that the last pass found; without skipped ones.
     const std::vector<pid_t>& direct_children() const noexcept { return direct_; }
 
@@ -54,9 +73,10 @@ private:
     struct Held {
         pid_t pid;
         unsigned threads;
+        std::uint64_t start_time;
         UniqueFd pidfd;
     };
-    bool hold(pid_t pid, pid_t parent, int parent_pidfd);
+    void hold(pid_t pid, pid_t parent, int parent_pidfd, const OnHold& held);
 
     std::function<bool(pid_t)> skip_;
     std::vector<Held> order_;                           // parents before their children
@@ -64,6 +84,8 @@ private:
     std::unordered_map<pid_t, std::uint64_t> counted_;  // pid → start time of the last one counted in seen_
     std::vector<pid_t> direct_;
     std::vector<pid_t> children_;  // scratch
+    std::vector<std::pair<pid_t, std::uint64_t>> corpses_;
+    std::size_t missed_ = 0;
     std::uint64_t seen_ = 0;
     bool full_ = false;
 };

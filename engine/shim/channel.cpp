@@ -64,6 +64,8 @@ std::vector<std::byte> encode(const ShimCommand& command) {
     out.put(command.signal);
     out.put(kChannelVersion);
     out.put(std::chrono::microseconds(command.limit));
+    out.put(command.tree);
+    out.put(command.number);
     return out.take();
 }
 
@@ -85,6 +87,8 @@ Result<ShimCommand> decode_command(std::span<const std::byte> packet) {
     command.signal = in.get<int>();
     command.version = in.get_version();
     command.limit = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
+    command.tree = in.get<bool>();
+    command.number = in.get<std::uint64_t>();
     if (in.is_damaged()) return failure(ErrorCode::protocol, "a command for a shim is cut short");
     return command;
 }
@@ -125,6 +129,9 @@ std::vector<std::byte> encode(const ShimReport& report) {
     out.put(report.shields);
     out.put(std::chrono::microseconds(report.shield_limit));
     out.put(report.held_until.time_since_epoch());
+    out.put(report.paused);
+    put_list(out, report.unstoppable);
+    out.put(report.pause_answered);
     return out.take();
 }
 
@@ -167,6 +174,9 @@ Result<ShimReport> decode_report(std::span<const std::byte> packet) {
     report.shields = in.get<std::uint64_t>();
     report.shield_limit = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
     report.held_until = WallTime(in.get_duration());
+    report.paused = in.get<bool>();
+    report.unstoppable = get_list<pid_t>(in);
+    report.pause_answered = in.get<std::uint64_t>();
     if (in.is_damaged() || report.id == 0)
         return failure(ErrorCode::damaged, "the report of a shim is cut short");
     return report;

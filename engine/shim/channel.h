@@ -3,7 +3,7 @@
 // The supervisor that launches a shim hands it one end of a pair. A supervisor that comes later connects to
 // the listening socket `<id>.channel` that the shim inherited; the newest connection is the one that counts.
 //
-//   supervisor → shim    cancel, signal, release, shield
+//   supervisor → shim    cancel, signal, release, shield, pause, resume
 //   shim → supervisor    report
 //
 // A report is the whole truth about the operation, never a difference to an earlier one, so one that got lost
@@ -49,7 +49,14 @@ std::string channel_name(OperationId id);      // "<id>.channel"
 std::string exit_record_name(OperationId id);  // "<id>.exit"
 std::string exit_record_draft_name(OperationId id);
 
-enum class ShimCommandKind : std::uint8_t { cancel = 1, signal = 2, release = 3, shield = 4 };
+enum class ShimCommandKind : std::uint8_t {
+    cancel = 1,
+    signal = 2,
+    release = 3,
+    shield = 4,
+    pause = 5,
+    resume = 6
+};
 
 struct ShimCommand {
     ShimCommandKind kind = ShimCommandKind::cancel;
@@ -59,11 +66,14 @@ struct ShimCommand {
     uid_t uid = 0;
     pid_t pid = 0;
     StopPlan plan{};
-    // signal, to the command itself
+    // signal, to the command itself or to its whole tree
     int signal = 0;
     std::uint32_t version = kChannelVersion;  // of who wrote it
     // shield: the packet brings a descriptor, which is held as long as the shield lasts
     std::chrono::milliseconds limit{0};  // for which a cancelation waits for it at most
+    bool tree = false;
+    // pause, resume: which request it is, for ShimReport::pause_answered
+    std::uint64_t number = 0;
 };
 
 struct ReportedCancelation {
@@ -110,6 +120,10 @@ struct ShimReport {
     std::uint64_t shim_start_time = 0;
 
     bool disconnected = false;  // the lifeline is lost, where that alone cancels nothing
+    bool paused = false;
+    std::vector<pid_t> unstoppable;  // of its tree: may not be signalled, and run on
+    std::uint64_t pause_answered =
+        0;  // the last request to pause or resume of this connection that is dealt with
 };
 
 std::vector<std::byte> encode(const ShimCommand& command);

@@ -194,6 +194,7 @@ void Shim::wait_for_events() {
     std::optional<Clock::time_point> due = no_children_ ? std::nullopt : canceller_.due();
     if (timeout_at_ && (!due || *timeout_at_ < *due)) due = timeout_at_;
     if (const auto held = shields_.until(); held && (!due || *held < *due)) due = held;
+    if (const auto look = pausing_.due(); look && (!due || *look < *due)) due = look;
     const bool settling = !has_settled_ && !canceller_.has_begun();
     if (const auto settled = Clock::now() + kSettlingTime; settling && (!due || settled < *due))
         due = settled;
@@ -297,9 +298,11 @@ void Shim::check_timers() {
                {{spec_.signal, spec_.grace}});
     }
     for (const StopPlan& plan : shields_.take_due(now)) {
+        pausing_.abandon();
         canceller_.begin(plan, now);
         report_is_due_ = true;
     }
+    pausing_.advance(now);
     if (!no_children_) canceller_.advance(now);
 }
 
@@ -310,19 +313,24 @@ void Shim::cancel(const ReportedCancelation& cancelation, const StopPlan& plan) 
         report_.cancelation->requested_at = wall_now();
         timeout_at_.reset();
         deadline_.reset();
+        timeout_left_.reset();
         report_is_due_ = true;
     }
     end_tree(plan);
 }
 
 // Now, or once the shields are over. What is accepted while it is held is accepted all the same.
+//
+// A paused tree goes on first: who has raised a shield needs to, so that the shield comes to its end.
 void Shim::end_tree(const StopPlan& plan) {
     const auto now = Clock::now();
     if (!canceller_.has_begun() && shields_.hold(plan, now)) {
+        pausing_.resume();
         report_is_due_ = true;
         return;
     }
     shields_.break_all();
+    pausing_.abandon();  // Whoever ends a tree continues what is stopped in it.
     canceller_.begin(plan, now);
 }
 
@@ -341,11 +349,60 @@ void Shim::note_progress() {
     }
     // Whoever follows hears of a signal when it is sent, and not only at the end.
     if (canceller_.signals().size() != report_.signals.size()) report_is_due_ = true;
+    note_pause();
     if (report_is_due_) send_report(false);
     if (report_.over && !released_ && !channel_) supervisor_lost();
 }
 
+void Shim::pause(const ShimCommand& command) {
+    pause_asked_ = command.number;
+    if (command.kind == ShimCommandKind::resume)
+        pausing_.resume();
+    else if (!report_.over && !report_.cancelation && !canceller_.has_begun())
+        pausing_.pause(Clock::now());
+}
+
+void Shim::signal(int number, bool tree) {
+    if (report_.over) return;
+    // It would undo the pause one process at a time.
+    if (number == SIGCONT && pausing_.state() != PauseTree::State::running) return pausing_.resume();
+    if (!tree) {
+        // Not reaped yet, so the number is still the command's.
+        if (command_ > 0) ::kill(command_, number);
+        return;
+    }
+    ProcessTree processes;
+    processes.grow();
+    std::vector<pid_t> refused;
+    processes.signal(number, refused);
+}
+
+// Brings the report and the timeout in line with the state of the pause.
+void Shim::note_pause() {
+    const auto state = pausing_.state();
+    if (state != PauseTree::State::running && timeout_at_ && spec_.pause_timeouts) {
+        timeout_left_ = *timeout_at_ - Clock::now();
+        timeout_at_.reset();
+    }
+    if (state == PauseTree::State::running && timeout_left_) {
+        timeout_at_ = Clock::now() + *timeout_left_;
+        timeout_left_.reset();
+    }
+    const bool is_paused = state == PauseTree::State::paused;
+    const std::uint64_t answered = state == PauseTree::State::pausing ? report_.pause_answered : pause_asked_;
+    const std::vector<pid_t> unstoppable = is_paused ? pausing_.unstoppable() : std::vector<pid_t>{};
+    if (is_paused == report_.paused && answered == report_.pause_answered &&
+        unstoppable == report_.unstoppable)
+        return;
+    report_.paused = is_paused;
+    report_.pause_answered = answered;
+    report_.unstoppable = unstoppable;
+    report_is_due_ = true;
+}
+
 void Shim::declare_over() {
+    pausing_.abandon();
+    timeout_left_.reset();
     report_.over = true;
     report_.over_at = wall_now();
     report_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_);
@@ -405,8 +462,11 @@ void Shim::obey(const ShimCommand& command, UniqueFd descriptor) {
                    command.plan);
             return;
         case ShimCommandKind::signal:
-            // Not reaped yet, so the number is still the command's.
-            if (command_ > 0) ::kill(command_, command.signal);
+            signal(command.signal, command.tree);
+            return;
+        case ShimCommandKind::pause:
+        case ShimCommandKind::resume:
+            pause(command);
             return;
         case ShimCommandKind::shield:
             raise_shield(std::move(descriptor), command.limit);
@@ -440,6 +500,7 @@ void Shim::accept_supervisor() {
     if (::getsockopt(connection.get(), SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) return;
     if (peer.uid != ::getuid() && peer.uid != 0) return;
     channel_ = std::move(connection);
+    pause_asked_ = report_.pause_answered = 0;  // Numbers are those of a connection.
     send_report(true);
 }
 

@@ -7,6 +7,7 @@
 #include "engine/process/tree.h"
 #include "engine/shim/cancel_tree.h"
 #include "engine/shim/channel.h"
+#include "engine/shim/pause_tree.h"
 #include "engine/shim/shields.h"
 
 namespace cancelable {
@@ -17,9 +18,10 @@ namespace cancelable {
 //   starting ─► running ─► ending ─► over ─► released
 //                  └──────────────────┘
 //
-// running: the command runs, or (orphans wait) others of its tree do. ending: TreeCanceller is at work,
-// because of a cancelation or because the command has left orphans behind. over: waitpid said ECHILD, or
-// orphans were left alone. released: the supervisor has the last report, or the exit record holds it.
+// A running tree can be paused: PauseTree is at work then. running: the command runs, or (orphans wait)
+// others of its tree do. ending: TreeCanceller is at work, because of a cancelation or because the command
+// has left orphans behind. over: waitpid said ECHILD, or orphans were left alone. released: the supervisor
+// has the last report, or the exit record holds it.
 class Shim {
 public:
     // Takes over the descriptors of ShimDescriptors.
@@ -47,6 +49,9 @@ private:
     void lifeline_lost();
     void cancel(const ReportedCancelation& cancelation, const StopPlan& plan);
     void end_orphans();
+    void pause(const ShimCommand& command);
+    void signal(int number, bool tree);
+    void note_pause();
     void note_progress();
     void declare_over();
     void send_report(bool with_spec);
@@ -76,6 +81,10 @@ private:
     ProcessTree tree_;
     TreeCanceller canceller_{tree_};
     Shields shields_;
+
+    PauseTree pausing_;
+    std::uint64_t pause_asked_ = 0;                // the number of the last request of this connection
+    std::optional<Clock::duration> timeout_left_;  // while paused, where the timeout does not run
 };
 
 }  // namespace cancelable

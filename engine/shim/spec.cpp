@@ -57,6 +57,7 @@ std::vector<std::byte> encode(const OperationSpec& spec, const LaunchSettings& l
         out.put(source);
     out.put(spec.deadline.time_since_epoch());
     out.put(spec.disconnect_is_member);
+    out.put(spec.pause_timeouts);
     return out.take();
 }
 
@@ -105,6 +106,7 @@ Result<DecodedSpec> decode_spec(std::span<const std::byte> blob) {
         source = in.get_text();
     spec.deadline = wall_time(in.get_duration());
     spec.disconnect_is_member = in.get<bool>();
+    spec.pause_timeouts = in.get<bool>();
     if (in.is_damaged() || spec.id == 0 || spec.command.empty())
         return failure(ErrorCode::damaged, "the description of an operation is cut short");
     return decoded;

@@ -51,6 +51,7 @@ struct OperationSpec {
     // What of them the shim keeps: see settle_sources().
     WallTime deadline{};                // a point of the wall clock; none: the epoch
     bool disconnect_is_member = false;  // a lost lifeline is reported, and cancels nothing by itself
+    bool pause_timeouts = false;        // the timeout does not run while the operation is paused
 };
 
 // How the command is to find the world: what it would have inherited, had the caller's shell started it.

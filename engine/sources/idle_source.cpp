@@ -37,6 +37,18 @@ public:
         look();
     }
 
+    void set_paused(bool paused) override {
+        paused_ = paused;
+        if (!paused) {
+            counts_from_ = Silence::Clock::now();
+            return look();
+        }
+        timer_.stop();
+        if (!std::exchange(holds_, false)) return;
+        const Listener listener = listener_;
+        listener(std::nullopt);
+    }
+
 private:
     void look() {
         calls_.run([weak = std::weak_ptr(self_), path = path_] {
@@ -47,7 +59,10 @@ private:
     }
 
     void take(const std::optional<FileState>& state) {
-        const milliseconds lasted = silence_.look(state, Silence::Clock::now(), wall_now());
+        if (paused_) return;  // Asked for before the operation was.
+        const auto now = Silence::Clock::now();
+        milliseconds lasted = silence_.look(state, now, wall_now());
+        if (counts_from_) lasted = std::min(lasted, std::chrono::floor<milliseconds>(now - *counts_from_));
         const bool holds = lasted >= duration_;
         // Where it holds already, new output must be noticed before others judge by it.
         timer_.start(holds ? std::clamp(duration_ / 4, milliseconds(100), milliseconds(1000))
@@ -64,6 +79,8 @@ private:
     Timer timer_;
     Silence silence_;
     bool holds_ = false;
+    bool paused_ = false;
+    std::optional<Silence::Clock::time_point> counts_from_;  // the operation has gone on then
     Listener listener_;
     std::shared_ptr<IdleSource*> self_ = std::make_shared<IdleSource*>(this);
 };

@@ -56,6 +56,7 @@ struct OperationSources::Entry {
     std::vector<LatchSource*> parent;
     std::vector<LatchSource*> disconnect;
     bool is_disconnected = false;
+    bool is_paused = false;
     std::unique_ptr<SourceAttachment> attachment;
 
     SourcePtr build(Room& room, const SourceExpression& expression, const Operation& operation);
@@ -169,6 +170,11 @@ void OperationSources::follow(const Operation& operation) {
     } else if (operation.status != Status::pending && !entry->second->attachment) {
         watch(*entry->second, operation);
     }
+    const bool is_paused = operation.status == Status::paused;
+    const auto still = entries_.find(operation.id());
+    if (still == entries_.end() || !still->second->attachment) return;
+    if (std::exchange(still->second->is_paused, is_paused) != is_paused)
+        still->second->attachment->set_paused(is_paused);
 }
 
 void OperationSources::watch(Entry& entry, const Operation& operation) {

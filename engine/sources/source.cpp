@@ -19,6 +19,11 @@ public:
             members_[i]->start([this, i](const std::optional<Firing>& firing) { changed(i, firing); });
     }
 
+    void set_paused(bool paused) override {
+        for (const SourcePtr& member : members_)
+            member->set_paused(paused);
+    }
+
 protected:
     virtual std::optional<Firing> outcome(std::size_t changed) const = 0;
     const std::vector<std::optional<Firing>>& holding() const noexcept { return holding_; }

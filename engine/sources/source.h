@@ -36,6 +36,10 @@ public:
     // Called once. The listener may be called before it returns, and is not called after the source is
     // destroyed.
     virtual void start(Listener listener) = 0;
+
+    // The operation is held still from now on, or goes on. A level of what its tree does judges nothing
+    // meanwhile, holds no more, and begins anew after. Called after start() only.
+    virtual void set_paused(bool paused) { static_cast<void>(paused); }
 };
 
 using SourcePtr = std::unique_ptr<CancelationSource>;
@@ -50,6 +54,8 @@ SourcePtr all_of(std::vector<SourcePtr> members);
 class SourceAttachment {
 public:
     SourceAttachment(CancelationToken token, SourcePtr source);
+
+    void set_paused(bool paused) { source_->set_paused(paused); }
 
 private:
     SourcePtr source_;

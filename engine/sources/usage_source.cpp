@@ -35,6 +35,13 @@ protected:
         listener(Firing{CancelationReason::resource, message(value)});
     }
 
+    void begin_anew() {
+        threshold_ = Threshold(bound_, is_below_, hold_);
+        if (!std::exchange(holds_, false)) return;
+        const Listener listener = listener_;
+        listener(std::nullopt);
+    }
+
 private:
     std::string message(double value) const {
         const auto percent = [](double number) { return spoken_number(number) + " %"; };
@@ -74,8 +81,17 @@ public:
             shim_, [this](Clock::time_point at, const TreeUsage& usage) { take(at, usage); });
     }
 
+    // What is held still keeps its memory and its processes, and uses no processor.
+    void set_paused(bool paused) override {
+        if (kind() != SourceKind::cpu) return;
+        paused_ = paused;
+        before_.reset();
+        begin_anew();
+    }
+
 private:
     void take(Clock::time_point at, const TreeUsage& usage) {
+        if (paused_) return;
         if (kind() == SourceKind::rss) return update(at, static_cast<double>(usage.rss_bytes));
         if (kind() == SourceKind::processes) return update(at, static_cast<double>(usage.processes));
         // Of the time between two looks. What died unreaped takes its time with it: then less than nothing
@@ -94,6 +110,7 @@ private:
     Sampling& sampling_;
     pid_t shim_;
     std::optional<Look> before_;
+    bool paused_ = false;
     Sampling::Subscription subscription_;
 };
 

@@ -6,11 +6,11 @@ _cancelable_ids() {
 
 _cancelable() {
     local current=${COMP_WORDS[COMP_CWORD]} previous=${COMP_WORDS[COMP_CWORD-1]}
-    local verbs="run list ls ps cancel stop kill show inspect wait logs events stats prune clean current progress result shield supervisor config"
+    local verbs="run list ls ps cancel stop kill pause resume signal show inspect wait logs events stats prune clean current progress result shield supervisor config"
     local everywhere="--socket --config --color --quiet --verbose --help"
     local selectors="--name --tag --status --older-than --newer-than --since --until --parent --all"
-    local run="--detach --name --timeout --grace --signal --orphans --cwd --env --tag --parent --log --no-log
-        --on-disconnect --preserve-status --cancel-on"
+    local run="--detach --name --timeout --grace --signal --orphans --pause-timeouts --cwd --env --tag --parent --log --no-log
+        --on-disconnect --preserve-status --cancel-on --on-start --on-cancel --on-end --hook-timeout"
 
     # The verb is the first word that is neither an option nor the value of one.
     local verb="" at
@@ -29,7 +29,7 @@ _cancelable() {
         --on-disconnect) COMPREPLY=($(compgen -W "cancel keep" -- "$current")); return ;;
         --signal) COMPREPLY=($(compgen -W "TERM INT HUP QUIT USR1 USR2 KILL" -- "$current")); return ;;
         --status) COMPREPLY=($(compgen -W "pending running paused cancelling completed failed cancelled timeout lost" -- "$current")); return ;;
-        --kind) COMPREPLY=($(compgen -W "accepted adopted status cancel signal progress result survivors ended" -- "$current")); return ;;
+        --kind) COMPREPLY=($(compgen -W "accepted adopted status cancel signal progress result survivors ended hook" -- "$current")); return ;;
         --socket | --config) compopt -o default; return ;;
         -C | --cwd) compopt -o dirnames; return ;;
         --parent) COMPREPLY=($(compgen -W "none $(_cancelable_ids list)" -- "$current")); return ;;
@@ -43,7 +43,7 @@ _cancelable() {
             for ((at++; at < COMP_CWORD; at++)); do
                 case ${COMP_WORDS[at]} in
                     -n | --name | -t | --timeout | --cancel-on | --grace | --signal | --orphans | -C | --cwd | -e | --env | --tag | \
-                        --parent | --on-disconnect | --socket | --config | --color) ((at++)) ;;
+                        --parent | --on-disconnect | --on-start | --on-cancel | --on-end | --hook-timeout | --socket | --config | --color) ((at++)) ;;
                     --) ((at++)); break ;;
                     -*) ;;
                     *) break ;;
@@ -57,6 +57,8 @@ _cancelable() {
                 COMPREPLY=($(compgen -c -- "$current"))
             fi ;;
         list | ls | ps) COMPREPLY=($(compgen -W "$selectors --limit --ids --json --tree --watch $everywhere" -- "$current")) ;;
+        pause | resume) COMPREPLY=($(compgen -W "--no-wait --json $selectors $everywhere" -- "$current")) ;;
+        signal) COMPREPLY=($(compgen -W "--signal --tree --json $selectors $everywhere" -- "$current")) ;;
         cancel | stop | kill)
             COMPREPLY=($(compgen -W "$selectors --message --signal --grace --now --no-wait --dry-run --json $everywhere
                 $(_cancelable_ids list)" -- "$current")) ;;

@@ -36,6 +36,8 @@ inline void check_params(const nlohmann::json& params) {
     check_method(decode_cancel, params);
     check_method(decode_wait, params);
     check_method(decode_signal, params);
+    check_method([](nlohmann::json json) { return decode_pause(std::move(json), "operation.pause"); },
+                 params);
     check_method(decode_show, params);
     check_method(decode_current, params);
     check_method(decode_stop, params);

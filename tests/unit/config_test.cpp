@@ -187,8 +187,9 @@ TEST_CASE("every flag of run has a key") {
     for (const Key& key : all_keys())
         if (key.section == "run") flags.insert(std::string(key.flag.substr(key.flag.find("--"))));
     CHECK(flags == std::set<std::string>{"--detach", "--name", "--timeout", "--grace", "--signal",
-                                         "--orphans", "--cwd", "--env", "--tag", "--parent", "--log",
-                                         "--on-disconnect", "--preserve-status", "--cancel-on"});
+                                         "--orphans", "--pause-timeouts", "--cwd", "--env", "--tag",
+                                         "--parent", "--log", "--on-disconnect", "--preserve-status",
+                                         "--cancel-on"});
 }
 
 TEST_CASE("a file that was named must be there, the default one need not") {

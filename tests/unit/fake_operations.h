@@ -59,11 +59,30 @@ public:
         return failure(ErrorCode::not_found, "process " + std::to_string(pid) + " is gone");
     }
 
-    Result<> signal(OperationId id, int signal_number, const Requester& by) override {
+    std::vector<OperationId> signal(const Selector& selector, int signal_number, bool tree,
+                                    const Requester& by) override {
         last_signal_by = by;
-        if (!registry_.get_operation(id)) return failure(ErrorCode::not_found, "there is no such operation");
-        signals.emplace_back(id, signal_number);
-        return {};
+        std::vector<OperationId> ids;
+        for (const Snapshot& snapshot : registry_.list(selector)) {
+            ids.push_back(snapshot->id());
+            signals.emplace_back(ids.back(), signal_number);
+            signal_was_for_tree = tree;
+        }
+        return ids;
+    }
+
+    std::vector<OperationId> set_paused(const Selector& selector, bool paused,
+                                        Supervisor::PauseDone done) override {
+        std::vector<OperationId> ids;
+        for (const Snapshot& snapshot : registry_.list(selector)) {
+            ids.push_back(snapshot->id());
+            if ((snapshot->status == Status::paused) == paused) continue;
+            change(ids.back(), [&](Operation& operation) {
+                operation.status = paused ? Status::paused : Status::running;
+            });
+        }
+        pause_done = [done = std::move(done), ids] { done(ids); };
+        return ids;
     }
 
     Result<> shield(OperationId id, std::chrono::milliseconds limit, UniqueFd holder) override {
@@ -133,6 +152,8 @@ public:
     };
     std::vector<FakeShield> shields;
     Requester last_signal_by;
+    bool signal_was_for_tree = false;
+    std::function<void()> pause_done;  // answers the last request to pause or resume
 
 private:
     Snapshot change(OperationId id, const std::function<void(Operation&)>& how) {

@@ -83,6 +83,7 @@ TEST_CASE("a run goes over the wire and comes back the same, byte for byte") {
     run.spec.signal = SIGINT;
     run.spec.orphans = Orphans::leave;
     run.spec.key = "k";
+    run.spec.pause_timeouts = true;
     run.launch.environment = {"A=b", "B=\xff", "odd"};
     run.launch.umask = 027;
     run.launch.nice = -5;
@@ -106,6 +107,7 @@ TEST_CASE("a run goes over the wire and comes back the same, byte for byte") {
     CHECK(decoded->spec.signal == run.spec.signal);
     CHECK(decoded->spec.orphans == run.spec.orphans);
     CHECK(decoded->spec.key == run.spec.key);
+    CHECK(decoded->spec.pause_timeouts);
     CHECK(decoded->launch.environment == run.launch.environment);
     CHECK(decoded->launch.umask == run.launch.umask);
     CHECK(decoded->launch.nice == run.launch.nice);
@@ -183,10 +185,20 @@ TEST_CASE("the other methods' parameters go over the wire and come back the same
     CHECK(wait_back->any);
     CHECK(wait_back->timeout == 250ms);
 
-    const auto signal_back = decode_signal(over_the_wire(encode(SignalParams{4, SIGUSR1})));
+    const auto signal_back =
+        decode_signal(over_the_wire(encode(SignalParams{full_selector(), SIGUSR1, true})));
     REQUIRE(signal_back);
-    CHECK(signal_back->id == 4);
+    check_equal(signal_back->selector, full_selector());
     CHECK(signal_back->signal == SIGUSR1);
+    CHECK(signal_back->tree);
+    const auto signal_one = decode_signal({{"id", 4}, {"signal", "USR1"}});
+    REQUIRE(signal_one);
+    CHECK(signal_one->selector.ids == std::vector<OperationId>{4});
+    CHECK_FALSE(signal_one->tree);
+    const auto pause_back = decode_pause(over_the_wire(encode(PauseParams{full_selector(), false})), "x");
+    REQUIRE(pause_back);
+    check_equal(pause_back->selector, full_selector());
+    CHECK_FALSE(pause_back->wait);
     CHECK(decode_show(over_the_wire(encode(ShowParams{9})))->id == 9);
     CHECK(decode_current(over_the_wire(encode(CurrentParams{9})))->operation_id == 9);
     CHECK(decode_current(over_the_wire(encode(CurrentParams{})))->operation_id == 0);

@@ -394,13 +394,43 @@ TEST_CASE("nothing is run in the name of a caller that is dead") {
     CHECK(fixture.call("operation.run", root)["result"]["parent"].is_null());
 }
 
+TEST_CASE("a pause and a resume are answered when they are done, or at once where nobody waits") {
+    Fixture fixture;
+    const OperationId id = fixture.run("a");
+    fixture.peer.request(++fixture.last_id, "operation.pause", {{"selector", {{"ids", {id}}}}});
+    REQUIRE(run_until(fixture.loop, [&] { return fixture.operations.pause_done != nullptr; }));
+    fixture.operations.pause_done();
+    const json paused = fixture.peer.await(fixture.loop);
+    CHECK(paused["result"]["operations"][0]["status"] == "paused");
+    const json resumed =
+        fixture.call("operation.resume", {{"selector", {{"globs", {"a"}}}}, {"wait", false}});
+    CHECK(resumed["result"]["operations"][0]["status"] == "running");
+    CHECK(fixture.call("operation.pause")["error"]["code"] == -32602);
+    CHECK(fixture.call("operation.pause", {{"selector", {{"ids", {99}}}}})["error"]["code"] == -32001);
+    CHECK(fixture.call("operation.resume",
+                       {{"selector", {{"ids", {99}}}}, {"wait", false}})["error"]["code"] == -32001);
+}
+
+TEST_CASE("a signal goes to all that a selector picks, and to their trees where that is asked for") {
+    Fixture fixture;
+    const OperationId a = fixture.run("a1");
+    const OperationId b = fixture.run("a2");
+    const json answer = fixture.call(
+        "operation.signal", {{"selector", {{"globs", {"a*"}}}}, {"signal", "RTMIN+1"}, {"tree", true}});
+    CHECK(ids_of(answer) == Ids{a, b});
+    CHECK(fixture.operations.signals.back() == std::pair(b, SIGRTMIN + 1));
+    CHECK(fixture.operations.signal_was_for_tree);
+    CHECK(fixture.call("operation.signal", {{"signal", "TERM"}})["error"]["code"] == -32602);
+}
+
 TEST_CASE("show, signal and current find their operation or say that there is none") {
     Fixture fixture;
     const OperationId id = fixture.run("a");
     CHECK(fixture.call("operation.show", {{"id", id}})["result"]["name"] == "a");
     CHECK(fixture.call("operation.show", {{"id", 99}})["error"]["message"] == "there is no operation 99");
     CHECK(fixture.call("operation.show", {{"id", 99}})["error"]["code"] == -32001);
-    CHECK(fixture.call("operation.signal", {{"id", id}, {"signal", "USR1"}})["result"] == json::object());
+    CHECK(ids_of(fixture.call("operation.signal", {{"id", id}, {"signal", "USR1"}})) == Ids{id});
+    CHECK_FALSE(fixture.operations.signal_was_for_tree);
     CHECK(fixture.operations.signals == std::vector<std::pair<OperationId, int>>{{id, SIGUSR1}});
     CHECK(fixture.call("operation.signal", {{"id", 99}, {"signal", 10}})["error"]["code"] == -32001);
     CHECK(fixture.call("operation.current", {{"operation_id", id}})["result"]["id"] == id);
@@ -539,12 +569,12 @@ TEST_CASE("progress and result of nobody's operation are refused") {
 TEST_CASE("the page on the protocol has every method, and examples that are understood") {
     const ProtocolPage page;
     const std::set<std::string> documented(page.methods.begin(), page.methods.end());
-    CHECK(documented == std::set<std::string>{"operation.shield", "events.subscribe", "events.unsubscribe",
-                                              "history.prune", "operation.cancel", "operation.current",
-                                              "operation.list", "operation.progress", "operation.result",
-                                              "operation.run", "operation.show", "operation.signal",
-                                              "operation.wait", "stats.get", "supervisor.hello",
-                                              "supervisor.status", "supervisor.stop"});
+    CHECK(documented ==
+          std::set<std::string>{"operation.shield", "operation.pause", "operation.resume", "events.subscribe",
+                                "events.unsubscribe", "operation.cancel", "operation.current",
+                                "operation.list", "operation.progress", "operation.result", "operation.run",
+                                "operation.show", "operation.signal", "operation.wait", "history.prune",
+                                "stats.get", "supervisor.hello", "supervisor.status", "supervisor.stop"});
     std::set<std::string> shown;
     for (const json& example : page.requests) {
         CAPTURE(example.dump());

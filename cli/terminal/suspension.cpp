@@ -1,0 +1,86 @@
+#include "cli/terminal/suspension.h"
+
+#include <unistd.h>
+
+#include <atomic>
+#include <cerrno>
+#include <cstdint>
+
+namespace cancelable::cli {
+namespace {
+
+// All that the handlers know.
+std::atomic<int> stops{0};
+std::atomic<bool> asked{false};
+std::atomic<int> wake_descriptor{-1};
+
+void wake() noexcept {
+    const int saved = errno;
+    const std::uint64_t one = 1;
+    (void)!::write(wake_descriptor.load(std::memory_order_relaxed), &one, sizeof one);
+    errno = saved;
+}
+
+void on_stop(int) noexcept {
+    stops.fetch_add(1);
+    asked = true;
+    wake();
+}
+
+void on_continue(int) noexcept {
+    asked = false;
+    wake();
+}
+
+void handle(int signal_number, void (*handler)(int)) noexcept {
+    struct sigaction action{};
+    action.sa_flags = SA_RESTART;
+    ::sigfillset(&action.sa_mask);
+    action.sa_handler = handler;
+    ::sigaction(signal_number, &action, nullptr);
+}
+
+}  // namespace
+
+Suspension::Suspension(int wake_fd) noexcept {
+    if (::sigaction(SIGTSTP, nullptr, &before_stop_) != 0 || before_stop_.sa_handler == SIG_IGN) return;
+    if (::sigaction(SIGCONT, nullptr, &before_continue_) != 0) return;
+    is_handled_ = true;
+    stops = 0;
+    asked = false;
+    wake_descriptor = wake_fd;
+    handle(SIGCONT, &on_continue);
+    handle(SIGTSTP, &on_stop);
+}
+
+Suspension::~Suspension() {
+    if (!is_handled_) return;
+    ::sigaction(SIGTSTP, &before_stop_, nullptr);
+    ::sigaction(SIGCONT, &before_continue_, nullptr);
+    wake_descriptor = -1;
+}
+
+bool Suspension::is_asked() const noexcept {
+    return asked;
+}
+
+int Suspension::count() const noexcept {
+    return stops;
+}
+
+// The signal waits, blocked, while it is seen whether a SIGCONT has come before it; one that comes from then
+// on takes the waiting signal away. So no SIGCONT is slept through.
+void Suspension::stop() noexcept {
+    sigset_t one;
+    ::sigemptyset(&one);
+    ::sigaddset(&one, SIGTSTP);
+    ::sigprocmask(SIG_BLOCK, &one, nullptr);
+    ::signal(SIGTSTP, SIG_DFL);
+    ::kill(::getpid(), SIGTSTP);
+    if (!asked) ::signal(SIGTSTP, SIG_IGN);
+    ::sigprocmask(SIG_UNBLOCK, &one, nullptr);
+    asked = false;
+    handle(SIGTSTP, &on_stop);
+}
+
+}  // namespace cancelable::cli

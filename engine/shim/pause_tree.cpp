@@ -1,0 +1,117 @@
+#include "engine/shim/pause_tree.h"
+
+#include <algorithm>
+#include <csignal>
+
+#include "engine/process/proc.h"
+
+namespace cancelable {
+namespace {
+
+// Without a pause between them, since what hands over to a child all the time is caught by being quick.
+constexpr int kLooksAtOnce = 16;
+
+constexpr std::chrono::milliseconds kLongestWait{20};
+
+// What cannot be stopped may start what can.
+constexpr std::chrono::milliseconds kLookAgain{250};
+
+// What was hidden from one look by a death is seen by the next.
+constexpr int kLooksToResume = 4;
+
+}  // namespace
+
+void PauseTree::pause(Clock::time_point now) {
+    if (state_ != State::running) return;
+    state_ = State::pausing;
+    give_up_at_ = now + kPatience;
+    wait_ = std::chrono::milliseconds(1);
+    due_ = now;
+    advance(now);
+}
+
+void PauseTree::advance(Clock::time_point now) {
+    if (!due_ || now < *due_) return;
+    bool is_held = false;
+    for (int i = 0; i < kLooksAtOnce && !is_held; ++i)
+        is_held = look();
+    if (state_ == State::pausing && is_held) state_ = State::paused;
+    if (state_ == State::paused) {
+        due_.reset();
+        if (!unstoppable_.empty()) due_ = now + kLookAgain;
+    } else if (now >= give_up_at_) {
+        resume();
+    } else {
+        due_ = now + wait_;
+        wait_ = std::min(wait_ * 2, kLongestWait);
+    }
+}
+
+bool PauseTree::is_known(pid_t pid, std::uint64_t start_time) const {
+    const auto seen = last_.find(pid);
+    return seen != last_.end() && seen->second.start_time == start_time;
+}
+
+// Stops what runs. True where there was nothing of all that the top of the header speaks of.
+bool PauseTree::look() {
+    bool is_held = true;
+    Look seen;
+    unstoppable_.clear();
+    tree_.clear();
+    tree_.grow([&](pid_t pid, const ProcStat& stat, int pidfd) {
+        const bool known = is_known(pid, stat.start_time);
+        seen[pid] = {stat.start_time, false};
+        // One that sleeps where nothing wakes it has been sent the signal by an earlier look, and gets no
+        // further before it stops.
+        if (is_stopped(pid, stat, known)) {
+            is_held = is_held && known;
+            return;
+        }
+        if (pidfd_send_signal(pidfd, SIGSTOP) != 0) {
+            if (errno == EPERM) unstoppable_.push_back(pid);
+            is_held = is_held && errno == EPERM;
+            return;
+        }
+        stopped_[pid] = stat.start_time;
+        is_held = false;
+    });
+    for (const auto& [pid, start_time] : tree_.corpses()) {
+        const auto before = last_.find(pid);
+        const bool known = is_known(pid, start_time) && before->second.is_corpse;
+        is_held = is_held && known;
+        seen[pid] = {start_time, true};
+    }
+    for (const auto& [pid, before] : last_) {
+        const auto now = seen.find(pid);
+        const bool is_there = now != seen.end() && now->second.start_time == before.start_time;
+        is_held = is_held && (before.is_corpse || is_there);
+    }
+    last_ = std::move(seen);
+    return is_held && tree_.missed() == 0 && !tree_.is_full() && !tree_.has_died();
+}
+
+void PauseTree::resume() {
+    for (int i = 0; i < kLooksToResume && !stopped_.empty(); ++i) {
+        tree_.clear();
+        tree_.grow();
+        tree_.signal_children_first(SIGCONT, [this](pid_t pid, std::uint64_t start_time) {
+            // Once only: by the next look it may have stopped itself.
+            const auto stopped = stopped_.find(pid);
+            const bool is_ours = stopped != stopped_.end() && stopped->second == start_time;
+            if (is_ours) stopped_.erase(stopped);
+            return is_ours;
+        });
+    }
+    abandon();
+}
+
+void PauseTree::abandon() {
+    state_ = State::running;
+    due_.reset();
+    tree_.clear();
+    stopped_.clear();
+    last_.clear();
+    unstoppable_.clear();
+}
+
+}  // namespace cancelable
