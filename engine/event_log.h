@@ -11,6 +11,7 @@
 //   progress    it has said how far it is                     fraction text
 //   result      it has put down a result                      bytes
 //   survivors   what may not be signalled has changed         pids
+//   hook        a hook of its has been run                    hook exit error
 //   ended       the last step                                 from to exit duration error reason message
 //                                                             signals processes meanwhile
 //
@@ -45,10 +46,11 @@ enum class EventKind : std::uint8_t {
     progress,
     result,
     survivors,
-    ended
+    ended,
+    hook
 };
 
-inline constexpr std::array<std::pair<EventKind, std::string_view>, 9> kEventKinds{{
+inline constexpr std::array<std::pair<EventKind, std::string_view>, 10> kEventKinds{{
     {EventKind::accepted, "accepted"},
     {EventKind::adopted, "adopted"},
     {EventKind::status, "status"},
@@ -58,6 +60,7 @@ inline constexpr std::array<std::pair<EventKind, std::string_view>, 9> kEventKin
     {EventKind::result, "result"},
     {EventKind::survivors, "survivors"},
     {EventKind::ended, "ended"},
+    {EventKind::hook, "hook"},
 }};
 
 std::string_view to_string(EventKind kind) noexcept;

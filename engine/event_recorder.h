@@ -33,6 +33,7 @@ public:
     // What an earlier supervisor knew is not told a second time step by step: between these two calls changes
     // of this operation are passed over, and the second tells what has come of it.
     void begin_adoption(OperationId id) { adopting_.insert(id); }
+    bool is_adopting(OperationId id) const { return adopting_.contains(id); }
     void end_adoption(const Snapshot& operation, const std::vector<int>& signals_so_far = {});
 
 private:

@@ -10,6 +10,8 @@ namespace {
 constexpr std::array<std::string_view, kAllStatuses.size()> kNames{
     "pending", "running", "paused", "cancelling", "completed", "failed", "cancelled", "timeout", "lost"};
 
+constexpr std::array<std::string_view, 3> kHookEvents{"start", "cancel", "end"};
+
 constexpr unsigned bit(Status status) {
     return 1U << static_cast<unsigned>(status);
 }
@@ -35,6 +37,17 @@ std::optional<Status> parse_status(std::string_view name) noexcept {
     const auto found = std::ranges::find(kNames, name);
     if (found == kNames.end()) return std::nullopt;
     return static_cast<Status>(found - kNames.begin());
+}
+
+std::string_view to_string(HookEvent event) noexcept {
+    const auto index = static_cast<std::size_t>(event);
+    return index < kHookEvents.size() ? kHookEvents[index] : "end";
+}
+
+std::optional<HookEvent> parse_hook_event(std::string_view name) noexcept {
+    const auto found = std::ranges::find(kHookEvents, name);
+    if (found == kHookEvents.end()) return std::nullopt;
+    return static_cast<HookEvent>(found - kHookEvents.begin());
 }
 
 bool may_become(Status from, Status to) noexcept {

@@ -108,6 +108,20 @@ struct Shielded {
     friend bool operator==(const Shielded&, const Shielded&) = default;
 };
 
+// What a hook can be told of.
+enum class HookEvent : std::uint8_t { start, cancel, end };
+
+std::string_view to_string(HookEvent event) noexcept;
+std::optional<HookEvent> parse_hook_event(std::string_view name) noexcept;
+
+// A hook that came to nothing good.
+struct HookFailure {
+    HookEvent event{};
+    std::optional<Exit> exit{};  // not 0; or else
+    std::string error{};         // why there is none, as the end of a sentence
+    WallTime at{};
+};
+
 // One operation's record. A published record is immutable (see Snapshot); what never changes is shared by its
 // copies.
 struct Operation {
@@ -125,6 +139,8 @@ struct Operation {
     std::shared_ptr<const Progress> progress;   // null: it has said nothing
     std::shared_ptr<const std::string> result;  // what it has left for others to read; null: nothing
     std::vector<pid_t> unstoppable;             // while it is paused: may not be signalled, and run on
+    // Kept beside the record, which may have ended by then: only the answer of operation.show has them.
+    std::vector<HookFailure> hook_failures{};
 
     OperationId id() const noexcept { return spec->id; }
 };

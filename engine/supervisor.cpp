@@ -18,6 +18,7 @@
 #include "engine/directories.h"
 #include "engine/event_recorder.h"
 #include "engine/families.h"
+#include "engine/hooks.h"
 #include "engine/ids.h"
 #include "engine/kill_point.h"
 #include "engine/launcher.h"
@@ -103,6 +104,7 @@ public:
     Ancestry ancestry_;
     Pausing pausing_;
     Notes& notes() noexcept { return notes_; }
+    const Hooks& hooks() const noexcept { return hooks_; }
 
 private:
     struct Live {
@@ -166,6 +168,7 @@ private:
     RunKeys keys_;
     Strays strays_;
     SideCommands side_commands_;
+    Hooks hooks_;
     OperationSources sources_;
     Families families_;
     LoopBridge bridge_;
@@ -200,6 +203,7 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       keys_([this](OperationId id) { return registry_.get_operation(id) != nullptr; }),
       strays_(loop, [this](pid_t pid) { return shims_.contains(pid) || side_commands_.owns(pid); }),
       side_commands_(loop, launcher_, strays_, settings_.socket_path),
+      hooks_(side_commands_, registry_, events_, operations_.get(), settings_.warn),
       sources_(loop, registry_, side_commands_, settings_.warn),
       families_(loop, registry_,
                 {.cancel =
@@ -345,6 +349,7 @@ bool Supervisor::Impl::change(OperationId id, const std::function<void(Operation
         return false;
     }
     recorder_.changed({before, *after}, report);
+    hooks_.changed({before, *after}, recorder_.is_adopting(id));
     if (is_ended((*after)->status)) notes_.ended(id);
     sources_.follow(**after);
     if (before->status == Status::pending && !is_ended((*after)->status)) history_writer_.changed(*after);
@@ -719,6 +724,7 @@ Result<> Supervisor::Impl::adopt() {
         cascade(id);
     if (const auto remembered = std::exchange(remembered_, std::nullopt)) recovered(*remembered);
     if (store_) retention_.emplace(loop_, *store_, settings_.kept, settings_.warn);
+    hooks_.resume();
     return {};
 }
 
@@ -876,6 +882,14 @@ Result<> Supervisor::progress(OperationId id, double fraction, std::string text)
 
 Result<> Supervisor::result(OperationId id, std::string bytes) {
     return impl_->notes().result(id, std::move(bytes));
+}
+
+std::vector<HookFailure> Supervisor::hook_failures(OperationId id) const {
+    return impl_->hooks().failures(id);
+}
+
+std::size_t Supervisor::pending_hooks() const noexcept {
+    return impl_->hooks().pending();
 }
 
 std::uint64_t Supervisor::when_settled(OperationId id, Settled callback) {

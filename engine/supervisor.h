@@ -92,6 +92,11 @@ public:
     Result<> progress(OperationId id, double fraction, std::string text);
     Result<> result(OperationId id, std::string bytes);
 
+    // The hooks of an operation that failed, as far as this supervisor remembers; and how many hooks of all
+    // operations have not ended yet. Those that run when the supervisor goes are ended; see Hooks.
+    std::vector<HookFailure> hook_failures(OperationId id) const;
+    std::size_t pending_hooks() const noexcept;
+
     // Calls back once, from the loop, when the operation has ended, or when all that is left of it may not be
     // signalled (then it has survivors and is not ended). At once, before returning, where that is so
     // already. The number is for forget(). An unknown id is called back with a null snapshot.

@@ -95,6 +95,17 @@ std::string decode_result_bytes(const json& value) {
     return std::move(*bytes);
 }
 
+HookFailure decode_hook_failure(const json& object) {
+    HookFailure failure;
+    const auto event = parse_hook_event(get<std::string>(object, "event"));
+    if (!event) throw BadField{"hook_failures"};
+    failure.event = *event;
+    if (const auto& exit = object.at("exit"); !exit.is_null()) failure.exit = decode_exit(exit);
+    failure.error = get_optional<std::string>(object, "error").value_or("");
+    failure.at = get_time(object, "at").value_or(WallTime{});
+    return failure;
+}
+
 OperationSpec decode_spec_fields(const json& object) {
     OperationSpec spec;
     spec.id = get<OperationId>(object, "id");
@@ -112,6 +123,12 @@ OperationSpec decode_spec_fields(const json& object) {
     spec.cancel_on =
         get_optional<std::vector<std::string>>(object, "cancel_on").value_or(std::vector<std::string>());
     spec.log = get_optional<std::string>(object, "log").value_or("");
+    if (const auto hooks = object.find("hooks"); hooks != object.end() && !hooks->is_null()) {
+        spec.hooks.on_start = get_optional<std::string>(*hooks, "on_start").value_or("");
+        spec.hooks.on_cancel = get_optional<std::string>(*hooks, "on_cancel").value_or("");
+        spec.hooks.on_end = get_optional<std::string>(*hooks, "on_end").value_or("");
+        spec.hooks.time_limit = from_seconds<std::chrono::milliseconds>(get<double>(*hooks, "timeout"));
+    }
     return spec;
 }
 
@@ -143,6 +160,9 @@ Result<Operation> decode_operation(const json& object) {
             operation.result = std::make_shared<const std::string>(decode_result_bytes(*found));
         if (object.contains("unstoppable"))
             operation.unstoppable = get<std::vector<pid_t>>(object, "unstoppable");
+        if (const auto found = object.find("hook_failures"); found != object.end() && !found->is_null())
+            for (const json& failure : *found)
+                operation.hook_failures.push_back(decode_hook_failure(failure));
         return operation;
     } catch (const json::exception&) {
         return failure(ErrorCode::protocol,

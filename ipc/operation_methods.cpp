@@ -160,9 +160,10 @@ Service::Impl::Outcome Service::Impl::operation_show(Call& call) {
     if (!params) return std::unexpected(params.error());
     const OperationId id = params->id;
     const Snapshot snapshot = operations_.registry().get_operation(id);
-    const auto encode = [](const Operation& operation) {
+    const auto encode = [failures = operations_.hook_failures(id)](const Operation& operation) {
         json shown = encode_operation(operation, wall_now());
         add_result(shown, operation);
+        add_hook_failures(shown, failures);
         return shown;
     };
     if (snapshot) return encode(*snapshot);

@@ -24,6 +24,7 @@ public:
                                             const Requester& by) = 0;
     virtual std::vector<OperationId> set_paused(const Selector& selector, bool paused,
                                                 Supervisor::PauseDone done) = 0;
+    virtual std::vector<HookFailure> hook_failures(OperationId id) const = 0;
     virtual std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) = 0;
     virtual void forget(std::uint64_t callback_number) noexcept = 0;
     virtual void on_change(std::function<void(const Transition&)> listener) = 0;
@@ -60,6 +61,9 @@ public:
     }
     Result<> result(OperationId id, std::string bytes) override {
         return supervisor_.result(id, std::move(bytes));
+    }
+    std::vector<HookFailure> hook_failures(OperationId id) const override {
+        return supervisor_.hook_failures(id);
     }
     std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) override {
         return supervisor_.when_settled(id, std::move(callback));

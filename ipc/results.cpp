@@ -60,6 +60,16 @@ double duration_seconds(const Operation& operation, WallTime now) {
     return std::max(0.0, seconds(operation.ended_at.value_or(now) - *operation.started_at));
 }
 
+json encode_hooks(const HookSettings& hooks) {
+    const auto text_or_null = [](const std::string& text) {
+        return text.empty() ? json() : json(to_utf8(text));
+    };
+    return {{"on_start", text_or_null(hooks.on_start)},
+            {"on_cancel", text_or_null(hooks.on_cancel)},
+            {"on_end", text_or_null(hooks.on_end)},
+            {"timeout", seconds(hooks.time_limit)}};
+}
+
 json encode_counts(const std::map<Status, std::uint64_t>& counts) {
     json encoded = json::object();
     for (const auto& [status, count] : counts)
@@ -99,6 +109,7 @@ json encode_operation(const Operation& operation, WallTime now) {
     json& sources = encoded["cancel_on"] = json::array();
     for (const std::string& source : spec.cancel_on)
         sources.push_back(to_utf8(source));
+    encoded["hooks"] = spec.hooks.any() ? encode_hooks(spec.hooks) : json();
     encoded["cancel"] = operation.cancelation ? encode_cancelation(*operation.cancelation) : json();
     encoded["usage"] = operation.usage ? encode_usage(*operation.usage) : json();
     encoded["shielded"] = operation.shielded ? encode_shielded(*operation.shielded) : json();
@@ -117,6 +128,15 @@ json encode_progress(const Progress& progress) {
 
 void add_result(json& encoded, const Operation& operation) {
     encoded["result"] = operation.result ? bytes_to_json(*operation.result) : json();
+}
+
+void add_hook_failures(json& encoded, const std::vector<HookFailure>& failures) {
+    json& array = encoded["hook_failures"] = json::array();
+    for (const HookFailure& failure : failures)
+        array.push_back({{"event", to_string(failure.event)},
+                         {"exit", failure.exit ? encode_exit(*failure.exit) : json()},
+                         {"error", failure.error.empty() ? json() : json(to_utf8(failure.error))},
+                         {"at", format_timestamp(failure.at)}});
 }
 
 json encode_operations(const std::vector<Snapshot>& snapshots) {

@@ -27,6 +27,9 @@ nlohmann::json encode_progress(const Progress& progress);
 // operation is shown: a list of many would be too large.
 void add_result(nlohmann::json& encoded, const Operation& operation);
 
+// Adds the hooks that failed; only where one operation is shown, too.
+void add_hook_failures(nlohmann::json& encoded, const std::vector<HookFailure>& failures);
+
 // The way back, for clients. A live operation's `duration` is set here, as it was when the supervisor
 // answered. Fields that are unknown are passed over, so that an older client reads a newer supervisor.
 Result<Operation> decode_operation(const nlohmann::json& json);

@@ -109,6 +109,14 @@ void get_tags(Params& params, Tags& target) {
         params.adopt(tags.error());
 }
 
+void get_hooks(Params& params, HookSettings& hooks) {
+    params.get("on_start", hooks.on_start);
+    params.get("on_cancel", hooks.on_cancel);
+    params.get("on_end", hooks.on_end);
+    params.get("hook_timeout", hooks.time_limit);
+    if (hooks.time_limit.count() == 0) params.fail("hook_timeout", "must be more than 0");
+}
+
 }  // namespace
 
 json encode(const RunParams& run) {
@@ -133,6 +141,11 @@ json encode(const RunParams& run) {
     encoded["orphans"] = kOrphans[static_cast<std::size_t>(spec.orphans)];
     if (!spec.cancel_on.empty()) encoded["cancel_on"] = encode_strings(spec.cancel_on);
     if (spec.pause_timeouts) encoded["pause_timeouts"] = true;
+    if (!spec.hooks.on_start.empty()) encoded["on_start"] = bytes_to_json(spec.hooks.on_start);
+    if (!spec.hooks.on_cancel.empty()) encoded["on_cancel"] = bytes_to_json(spec.hooks.on_cancel);
+    if (!spec.hooks.on_end.empty()) encoded["on_end"] = bytes_to_json(spec.hooks.on_end);
+    if (spec.hooks.any())
+        encoded["hook_timeout"] = std::chrono::duration<double>(spec.hooks.time_limit).count();
     if (!spec.key.empty()) encoded["key"] = bytes_to_json(spec.key);
     encoded["umask"] = launch.umask;
     encoded["nice"] = launch.nice;
@@ -169,6 +182,7 @@ Result<RunParams> decode_run(json encoded) {
     get_orphans(params, spec.orphans);
     params.get("cancel_on", spec.cancel_on);
     params.get("pause_timeouts", spec.pause_timeouts);
+    get_hooks(params, spec.hooks);
     params.get("key", spec.key);
     params.get("umask", launch.umask, 0, 0777);
     params.get("nice", launch.nice, kMinNice, kMaxNice);

@@ -44,6 +44,12 @@ Result<std::chrono::milliseconds> as_duration(const Value& value) {
     return wrong("must be a duration, as \"10s\"");
 }
 
+Result<std::chrono::milliseconds> as_time_limit(const Value& value) {
+    auto limit = as_duration(value);
+    if (limit && limit->count() == 0) return wrong("must be more than 0");
+    return limit;
+}
+
 Result<std::size_t> as_count(const Value& value) {
     if (const auto* number = std::get_if<std::int64_t>(&value); number != nullptr && *number >= 0)
         return static_cast<std::size_t>(*number);
@@ -242,6 +248,19 @@ constexpr std::array kKeys{
     Key{"run", "cancel_on", "--cancel-on", "SOURCE",
         "cancel it when SOURCE holds, as idle:60s or all(...); can be repeated, none: forget the defaults",
         CANCELABLE_SETTER(add_source(s, v)), CANCELABLE_SHOWER(show_texts(s.run.cancel_on))},
+    Key{"run", "on_start", "--on-start", "CMD", "a shell command to run when it has started",
+        CANCELABLE_SETTER(put(s.run.hooks.on_start, as_text(v))),
+        CANCELABLE_SHOWER(toml_string(s.run.hooks.on_start))},
+    Key{"run", "on_cancel", "--on-cancel", "CMD", "one to run when it is being cancelled",
+        CANCELABLE_SETTER(put(s.run.hooks.on_cancel, as_text(v))),
+        CANCELABLE_SHOWER(toml_string(s.run.hooks.on_cancel))},
+    Key{"run", "on_end", "--on-end", "CMD",
+        "one to run when it has ended, with its facts in CANCELABLE_HOOK_...",
+        CANCELABLE_SETTER(put(s.run.hooks.on_end, as_text(v))),
+        CANCELABLE_SHOWER(toml_string(s.run.hooks.on_end))},
+    Key{"run", "hook_timeout", "--hook-timeout", "DURATION", "for each of these commands (default 30s)",
+        CANCELABLE_SETTER(put(s.run.hooks.time_limit, as_time_limit(v))),
+        CANCELABLE_SHOWER(show_duration(s.run.hooks.time_limit))},
     Key{"supervisor", "idle_exit", "", "DURATION",
         "a supervisor started on demand leaves after so long idle; 0: never",
         CANCELABLE_SETTER(put(s.idle_exit, as_duration(v))), CANCELABLE_SHOWER(show_duration(s.idle_exit))},

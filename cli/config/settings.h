@@ -33,6 +33,7 @@ struct RunSettings {
     OnDisconnect on_disconnect = OnDisconnect::cancel;
     bool preserve_status = false;
     std::vector<std::string> cancel_on;  // sources, in their canonical form
+    HookSettings hooks;
 
     bool logs() const noexcept { return log.value_or(detach); }
 };

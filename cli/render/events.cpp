@@ -121,6 +121,10 @@ std::string details(const json& event, std::string_view kind) {
         phrase.add(process_at(event));
     } else if (kind == "survivors") {
         phrase.add("not ours to signal: ", joined(event, "pids"));
+    } else if (kind == "hook") {
+        phrase.add("on ", text_at(event, "hook"));
+        add_exit(phrase, event);
+        phrase.add(text_at(event, "error"));
     } else if (kind == "ended") {
         add_exit(phrase, event);
         phrase.add("after ", duration_at(event, "duration"));

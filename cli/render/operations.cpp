@@ -120,6 +120,14 @@ std::string shielded_text(const Shielded& shielded) {
     return fmt::format("{}, a cancelation waits for {} at most", by, format_duration(shielded.limit));
 }
 
+std::string hook_failure_text(const HookFailure& failure) {
+    std::string how = printable(failure.error);
+    if (failure.exit)
+        how = failure.exit->by_signal ? signal_name(failure.exit->value)
+                                      : fmt::format("exit {}", failure.exit->value);
+    return fmt::format("on {}: {} (at {})", to_string(failure.event), how, local_time(failure.at));
+}
+
 std::string asked_by(const Requester& by) {
     if (by.pid == 0) return {};
     return fmt::format("user {}, process {}", by.uid, by.pid);
@@ -238,6 +246,9 @@ std::string operation_details(const Operation& operation, const View& view) {
     details.add("grace", format_duration(spec.grace));
     for (const std::string& source : spec.cancel_on)
         details.add("cancel on", printable(source));
+    details.add("on start", printable(spec.hooks.on_start));
+    details.add("on cancel", printable(spec.hooks.on_cancel));
+    details.add("on end", printable(spec.hooks.on_end));
     details.add("created", local_time(spec.created_at));
     details.add("started", operation.started_at ? local_time(*operation.started_at) : "");
     details.add("ended", operation.ended_at ? local_time(*operation.ended_at) : "");
@@ -254,6 +265,8 @@ std::string operation_details(const Operation& operation, const View& view) {
         details.add("progress", fmt::format("{} (at {})", progress_text(*operation.progress),
                                             local_time(operation.progress->at)));
     if (operation.result) details.add("result", result_text(*operation.result, spec.id));
+    for (const HookFailure& failure : operation.hook_failures)
+        details.add("hook failed", hook_failure_text(failure), Style::red);
     details.add("log", printable(spec.log));
     return std::move(details).text();
 }

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <climits>
 #include <cstdlib>
 #include <memory>
@@ -34,6 +35,12 @@ namespace cancelable::cli {
 namespace {
 
 using std::chrono::milliseconds;
+
+// How long a supervisor that leaves waits for hooks. Those of an end are left to the next one after that.
+constexpr milliseconds kHookPatience{5000};
+
+// Until a supervisor that would leave for being idle looks again whether its hooks are done.
+constexpr milliseconds kHookPause{100};
 
 // Where it runs and what it was told, before anything of it exists.
 struct Plan {
@@ -126,6 +133,7 @@ private:
     void begin_to_leave();
     void leave_if_still_idle();
     void leave(std::string_view why);
+    void await_hooks();
 
     Plan plan_;
     bool on_demand_;
@@ -188,12 +196,22 @@ Result<> Program::listen() {
 
 int Program::run() {
     loop_.run();
+    await_hooks();
     // The socket goes first, so that a client that comes now starts a supervisor instead of talking to the
     // dead.
     ::unlink(plan_.socket.c_str());
     servers_.clear();
     service_.reset();
     return status_;
+}
+
+// Hooks of what has just ended. They may still ask us about it, so this is while we serve.
+void Program::await_hooks() {
+    bool out_of_patience = false;
+    Timer patience(loop_, [&] { out_of_patience = true; });
+    patience.start(kHookPatience);
+    while (supervisor_->pending_hooks() > 0 && !out_of_patience && !hurried_)
+        loop_.run_once(true);
 }
 
 void Program::on_transition(const Transition& transition) {
@@ -271,6 +289,10 @@ void Program::consider_idling() {
 // A client may have connected a moment ago and not have been accepted yet. So the socket's name goes first,
 // and whoever is still let in after that is served: then there is a new socket, and nobody leaves.
 void Program::begin_to_leave() {
+    if (supervisor_->pending_hooks() > 0) {
+        idle_timer_.start(std::max(plan_.settings.idle_exit, kHookPause));
+        return;
+    }
     ::unlink(plan_.socket.c_str());
     last_look_.start(milliseconds(10));
 }

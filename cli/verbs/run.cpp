@@ -165,6 +165,7 @@ Result<Prepared> prepare(const Globals& globals, const RunSettings& settings, Wo
     spec.orphans = settings.orphans;
     spec.cancel_on = settings.cancel_on;
     spec.pause_timeouts = settings.pause_timeouts;
+    spec.hooks = settings.hooks;
     spec.key = random_key();
     params.operation_id = surrounding_operation(*socket);
     params.no_parent = settings.parent == "none";

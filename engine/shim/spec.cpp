@@ -58,6 +58,10 @@ std::vector<std::byte> encode(const OperationSpec& spec, const LaunchSettings& l
     out.put(spec.deadline.time_since_epoch());
     out.put(spec.disconnect_is_member);
     out.put(spec.pause_timeouts);
+    out.put(spec.hooks.on_start);
+    out.put(spec.hooks.on_cancel);
+    out.put(spec.hooks.on_end);
+    out.put(std::chrono::microseconds(spec.hooks.time_limit));
     return out.take();
 }
 
@@ -107,6 +111,11 @@ Result<DecodedSpec> decode_spec(std::span<const std::byte> blob) {
     spec.deadline = wall_time(in.get_duration());
     spec.disconnect_is_member = in.get<bool>();
     spec.pause_timeouts = in.get<bool>();
+    spec.hooks.on_start = in.get_text();
+    spec.hooks.on_cancel = in.get_text();
+    spec.hooks.on_end = in.get_text();
+    const auto hook_limit = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
+    if (hook_limit.count() > 0) spec.hooks.time_limit = hook_limit;
     if (in.is_damaged() || spec.id == 0 || spec.command.empty())
         return failure(ErrorCode::damaged, "the description of an operation is cut short");
     return decoded;

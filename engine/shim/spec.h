@@ -31,6 +31,16 @@ enum class Orphans : std::uint8_t {
 
 using Tags = std::vector<std::pair<std::string, std::string>>;  // sorted by key, each key once
 
+// Commands that are told of what happens to an operation, for /bin/sh -c; empty: none.
+struct HookSettings {
+    std::string on_start;
+    std::string on_cancel;
+    std::string on_end;
+    std::chrono::milliseconds time_limit{30'000};  // for each of them; never 0
+
+    bool any() const noexcept { return !on_start.empty() || !on_cancel.empty() || !on_end.empty(); }
+};
+
 // What was asked for when an operation was accepted. Never changes afterwards.
 struct OperationSpec {
     OperationId id = 0;
@@ -52,6 +62,7 @@ struct OperationSpec {
     WallTime deadline{};                // a point of the wall clock; none: the epoch
     bool disconnect_is_member = false;  // a lost lifeline is reported, and cancels nothing by itself
     bool pause_timeouts = false;        // the timeout does not run while the operation is paused
+    HookSettings hooks;
 };
 
 // How the command is to find the world: what it would have inherited, had the caller's shell started it.

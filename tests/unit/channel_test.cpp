@@ -32,6 +32,7 @@ OperationSpec some_spec() {
     spec.cancel_on = {"idle:60s", "all(file:a, parent)"};
     spec.deadline = WallTime(std::chrono::microseconds(1'800'000'000'000'001));
     spec.disconnect_is_member = true;
+    spec.hooks = {"a", "b", "c\n", std::chrono::milliseconds(70)};
     spec.created_at = WallTime(std::chrono::microseconds(1'700'000'000'123'456));
     return spec;
 }
@@ -97,6 +98,10 @@ TEST_CASE("an operation's description survives encoding, whatever bytes it has")
     CHECK(decoded->spec.cancel_on == spec.cancel_on);
     CHECK(decoded->spec.deadline == spec.deadline);
     CHECK(decoded->spec.disconnect_is_member);
+    CHECK(decoded->spec.hooks.on_start == spec.hooks.on_start);
+    CHECK(decoded->spec.hooks.on_cancel == spec.hooks.on_cancel);
+    CHECK(decoded->spec.hooks.on_end == spec.hooks.on_end);
+    CHECK(decoded->spec.hooks.time_limit == spec.hooks.time_limit);
     CHECK(decoded->launch.environment == launch.environment);
     CHECK(decoded->launch.umask == launch.umask);
     CHECK(decoded->launch.nice == launch.nice);

@@ -189,7 +189,8 @@ TEST_CASE("every flag of run has a key") {
     CHECK(flags == std::set<std::string>{"--detach", "--name", "--timeout", "--grace", "--signal",
                                          "--orphans", "--pause-timeouts", "--cwd", "--env", "--tag",
                                          "--parent", "--log", "--on-disconnect", "--preserve-status",
-                                         "--cancel-on"});
+                                         "--cancel-on", "--on-start", "--on-cancel", "--on-end",
+                                         "--hook-timeout"});
 }
 
 TEST_CASE("a file that was named must be there, the default one need not") {

@@ -105,6 +105,8 @@ public:
         return {};
     }
 
+    std::vector<HookFailure> hook_failures(OperationId) const override { return failed_hooks; }
+
     std::uint64_t when_settled(OperationId id, Supervisor::Settled callback) override {
         const Snapshot snapshot = registry_.get_operation(id);
         const std::uint64_t number = ++last_callback_;
@@ -154,6 +156,7 @@ public:
     Requester last_signal_by;
     bool signal_was_for_tree = false;
     std::function<void()> pause_done;  // answers the last request to pause or resume
+    std::vector<HookFailure> failed_hooks;
 
 private:
     Snapshot change(OperationId id, const std::function<void(Operation&)>& how) {

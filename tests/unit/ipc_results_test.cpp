@@ -30,6 +30,8 @@ Operation cancelled_operation() {
     spec->timeout = 90s;
     spec->grace = 2500ms;
     spec->cancel_on = {"file:stop"};
+    spec->hooks.on_end = "./tell";
+    spec->hooks.time_limit = 5s;
     spec->log = "/state/logs/12.log";
     spec->created_at = at("2026-03-01T09:05:00.000Z");
 
@@ -83,6 +85,7 @@ TEST_CASE("an ended operation has the fields of the contract, spelled as there")
         "created_at": "2026-03-01T09:05:00.000Z", "started_at": "2026-03-01T09:05:00.002Z",
         "ended_at": "2026-03-01T09:06:02.600Z", "duration": 62.598, "exit": {"signal": "SIGKILL"},
         "timeout": 90.0, "grace": 2.5, "cancel_on": ["file:stop"],
+        "hooks": {"on_start": null, "on_cancel": null, "on_end": "./tell", "timeout": 5.0},
         "cancel": {"reason": "manual", "message": "enough", "by": {"uid": 1000, "pid": 77},
                    "requested_at": "2026-03-01T09:06:00.000Z", "gone_at": "2026-03-01T09:06:02.600Z",
                    "signals": ["SIGTERM", "SIGKILL"], "processes": 5, "survivors": [99]},
@@ -97,7 +100,7 @@ TEST_CASE("a live operation has null for what is not known yet, and its age so f
     const json encoded = encode_operation(running_operation(), at("2026-03-01T09:05:02.000Z"));
     CHECK(encoded["pid"] == 4242);
     CHECK(encoded["duration"] == 1.5);
-    for (const char* name : {"parent", "ended_at", "exit", "timeout", "cancel", "usage", "shielded",
+    for (const char* name : {"parent", "ended_at", "exit", "timeout", "hooks", "cancel", "usage", "shielded",
                              "progress", "log", "error"}) {
         CAPTURE(name);
         REQUIRE(encoded.contains(name));
