@@ -202,7 +202,9 @@ TEST_CASE("what a full disk does not take is said once, kept, and written when t
     CHECK(told[0] == Store::Stored::failing);
     CHECK(user.put_and_hear(ended_operation(201)) == Store::Stored::failing);
     CHECK(user.store->condition().state == Store::Condition::State::failing);
-    CHECK(user.store->condition().waiting == 201);
+    // A first few may have found room in the pages that are there.
+    CHECK(user.store->condition().waiting + user.ids().size() == 201);
+    CHECK(user.store->condition().waiting >= 2);
     CHECK(user.store->condition().trouble.find("no space") != std::string::npos);
     full = false;
     user.run_until([&] { return told.size() == 2; });
