@@ -380,7 +380,10 @@ void Sandbox::check_sanitizers() {
     for (const auto& entry : fs::directory_iterator(directory_)) {
         if (!entry.path().filename().string().starts_with("sanitizer")) continue;
         std::ifstream file(entry.path());
-        const std::string report{std::istreambuf_iterator<char>(file), {}};
+        std::string report;
+        for (std::string line; std::getline(file, line);)
+            // What LeakSanitizer says of a process that is killed while it looks is no finding.
+            if (!line.contains("Unable to get registers from thread")) report += line + '\n';
         CHECK_MESSAGE(report.empty(), report);
     }
 }
