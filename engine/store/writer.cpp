@@ -7,6 +7,7 @@
 #include <csignal>
 #include <utility>
 
+#include "engine/kill_point.h"
 #include "engine/process/fd.h"
 
 namespace cancelable {
@@ -307,11 +308,20 @@ Result<> Store::Writer::try_work(const Batch& batch, std::optional<Job>& job,
 Result<> Store::Writer::write(const Batch& batch) {
     auto transaction = Transaction::begin(opened_->database);
     if (!transaction) return std::unexpected(transaction.error());
+    // A test wants to see it broken off with several operations in it.
+    const auto point = [several = batch.size() > 1](const char* name) {
+        if (several) kill_point(name);
+    };
     TallyChange change;
-    for (const Entry& entry : batch)
+    for (const Entry& entry : batch) {
         if (auto written = rows_->put(*entry.operation, owner_, change); !written) return written;
+        point("row-written");
+    }
     if (auto applied = change.apply(opened_->database); !applied) return applied;
-    return transaction->commit();
+    point("before-commit");
+    auto committed = transaction->commit();
+    point("after-commit");
+    return committed;
 }
 
 Result<> Store::Writer::ensure_open() {

@@ -2,23 +2,29 @@
 #include <doctest/doctest.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <csignal>
-#include <filesystem>
+#include <deque>
+#include <fstream>
+#include <iterator>
 
 #include "tests/e2e/sandbox.h"
 
 namespace cancelable::e2e {
 namespace {
 
-// A sandbox whose next supervisor dies at a place, once.
+// A sandbox whose next supervisor dies at a place, once: from the beginning on, or when the trap is set.
 class Trap {
 public:
-    explicit Trap(Sandbox& sandbox, const std::string& point) : sandbox_(sandbox) {
-        file_ = sandbox.write_file("trap", "");
+    enum class State : std::uint8_t { set, to_be_set };
+    Trap(Sandbox& sandbox, const std::string& point, State state = State::set)
+        : sandbox_(sandbox), file_(sandbox.path("trap")) {
+        if (state == State::set) set();
         how_ = sandbox.options();
         how_.environment.push_back("CANCELABLE_TEST_KILL_AT=" + point + "," + file_);
         how_.environment.push_back("CANCELABLE_SHIM=" + Sandbox::shim());
     }
+    void set() const { sandbox_.write_file("trap", ""); }
     Child start(const Words& arguments) const {
         Words command{Sandbox::killable_program()};
         command.insert(command.end(), arguments.begin(), arguments.end());
@@ -35,6 +41,20 @@ private:
 
 bool exists(const std::string& path) {
     return ::access(path.c_str(), F_OK) == 0;
+}
+
+// That the shim has taken the status of every process of its tree.
+bool has_reaped_all(pid_t shim) {
+    const std::string pid = std::to_string(shim);
+    std::ifstream children("/proc/" + pid + "/task/" + pid + "/children");
+    return std::string(std::istreambuf_iterator<char>(children), {}).empty();
+}
+
+// That it waits, so that all it had to do and say is done and said.
+bool is_asleep(pid_t pid) {
+    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+    const std::string stat(std::istreambuf_iterator<char>(file), {});
+    return stat.substr(stat.rfind(')') + 1).starts_with(" S");
 }
 
 }  // namespace
@@ -101,6 +121,53 @@ TEST_CASE("a supervisor that is killed while it takes over leaves everything to 
         CHECK(sandbox.show(lost).at("name") == "lost");
         CHECK(sandbox.show(ended).at("exit").at("code") == 7);
         CHECK(sandbox.run({"cancel", running}).status == 0);
+    }
+}
+
+TEST_CASE("ends whose transaction is broken off are all there, and counted once") {
+    for (const std::string point : {"row-written", "before-commit", "after-commit"}) {
+        CAPTURE(point);
+        Sandbox sandbox;
+        const Trap trap(sandbox, point, Trap::State::to_be_set);
+        REQUIRE(trap.run({"supervisor", "start"}).status == 0);
+        std::deque<Fifo> gates;
+        std::vector<std::string> ids;
+        for (int code = 1; code <= 6; ++code) {
+            gates.push_back(sandbox.fifo());
+            const std::string script =
+                "read line < " + gates.back().path() + "; exit " + std::to_string(code);
+            ids.push_back(sandbox.detach({}, {"sh", "-c", script}));
+        }
+        wait_until("an idle store", [&] {
+            return sandbox.json({"supervisor", "status", "--json"}).at("history").at("waiting") == 0;
+        });
+
+        // It hears of all the ends at once, so that they go into one transaction.
+        const Witness supervisor({sandbox.supervisor().value()});
+        supervisor.signal(SIGSTOP);
+        for (Fifo& gate : gates)
+            gate.go();
+        for (const pid_t shim : sandbox.shims())
+            wait_until("a report of an end", [&] { return has_reaped_all(shim) && is_asleep(shim); });
+        trap.set();
+        supervisor.signal(SIGCONT);
+        supervisor.wait_until_gone();
+        REQUIRE(trap.has_snapped());
+
+        for (std::size_t i = 0; i < ids.size(); ++i) {
+            CHECK(sandbox.run({"wait", ids[i]}).status == static_cast<int>(i) + 1);
+            CHECK(sandbox.show(ids[i]).at("exit").at("code") == i + 1);
+        }
+        // Once more from what the next one has written down.
+        for (int supervisors = 0; supervisors < 2; ++supervisors) {
+            CHECK(sandbox.list({"--all"}).size() == 6);
+            const Json stats = sandbox.json({"stats", "--json"});
+            CHECK(stats.at("total_operations") == 6);
+            CHECK(stats.at("history_size") == 6);
+            CHECK(stats.at("history_by_status") == Json{{"failed", 6}});
+            CHECK(stats.at("active_operations") == 0);
+            sandbox.kill_supervisor();
+        }
     }
 }
 

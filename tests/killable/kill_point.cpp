@@ -10,7 +10,8 @@
 namespace cancelable {
 
 // CANCELABLE_TEST_KILL_AT=NAME,FILE: dies at that place, once: the one that removes FILE. So the supervisors
-// that come after it live, though they have the same environment.
+// that come after it live, though they have the same environment, and a test makes FILE when the time has
+// come.
 void kill_point(const char* name) noexcept {
     const char* wanted = std::getenv("CANCELABLE_TEST_KILL_AT");
     if (wanted == nullptr) return;
