@@ -55,4 +55,33 @@ Result<Statistics> History::statistics(const CancelationToken& token) const {
     return all;
 }
 
+History::PickedStatistics History::statistics(const Selector& selector, const CancelationToken& token) const {
+    std::map<OperationId, Snapshot> in_memory;
+    PickedTally tally;
+    const auto add = [&](const Snapshot& operation) {
+        Snapshot& known = in_memory[operation->id()];
+        if (!known || !is_ended(known->status)) known = operation;
+    };
+    const WallTime now = wall_now();
+    for (const Snapshot& operation : registry_.list(selector, Registry::Scope::live_and_ended))
+        add(operation);
+    for (const Snapshot& operation : writer_.unwritten())
+        if (selector.matches(*operation, now)) add(operation);
+    // What is in the database only is counted as it comes by: there may be millions of it.
+    const auto stored = store_.visit(
+        {selector, std::nullopt, std::nullopt},
+        [&](const Snapshot& operation) {
+            if (in_memory.contains(operation->id()))
+                add(operation);
+            else
+                tally.add(*operation);
+        },
+        token);
+    for (const auto& [id, operation] : in_memory)
+        tally.add(*operation);
+    PickedStatistics picked{tally.statistics(), std::nullopt};
+    if (!stored) picked.trouble = stored.error();
+    return picked;
+}
+
 }  // namespace cancelable

@@ -34,6 +34,13 @@ public:
     // Fails where the database cannot be read.
     Result<Statistics> statistics(const CancelationToken& token = {}) const;
 
+    // Of those that a selector picks. Looks at each of them, so it may take seconds where they are many.
+    struct PickedStatistics {
+        Statistics numbers;
+        std::optional<Error> trouble;  // as above
+    };
+    PickedStatistics statistics(const Selector& selector, const CancelationToken& token = {}) const;
+
     Store& store() const noexcept { return store_; }
 
 private:

@@ -46,4 +46,11 @@ Statistics Tally::statistics(const StatusCounts& live, const StatusCounts& histo
     return all;
 }
 
+void PickedTally::add(const Operation& operation) noexcept {
+    tally_.add_registered();
+    const bool has_ended = is_ended(operation.status);
+    ++(has_ended ? ended_ : live_)[static_cast<std::size_t>(operation.status)];
+    if (has_ended) tally_.add_ended(operation);
+}
+
 }  // namespace cancelable

@@ -44,4 +44,16 @@ private:
     Histogram cancel_latencies_;
 };
 
+// Counts the operations that somebody has picked, each of them once. Not thread-safe.
+class PickedTally {
+public:
+    void add(const Operation& operation) noexcept;
+    Statistics statistics() const { return tally_.statistics(live_, ended_); }
+
+private:
+    Tally tally_;
+    StatusCounts live_{};
+    StatusCounts ended_{};
+};
+
 }  // namespace cancelable

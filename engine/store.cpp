@@ -94,6 +94,20 @@ Result<std::vector<Snapshot>> Store::list(const HistoryQuery& query, const Cance
                     condition());
 }
 
+Result<> Store::visit(const HistoryQuery& query, const Visit& visit, const CancelationToken& token) {
+    struct Done {};
+    const auto done =
+        or_empty(readers_->read<Done>(token,
+                                      [&](Database& database) -> Result<Done> {
+                                          auto visited = visit_ended(database, query, visit);
+                                          if (!visited) return std::unexpected(std::move(visited.error()));
+                                          return Done{};
+                                      }),
+                 condition());
+    if (!done) return std::unexpected(done.error());
+    return {};
+}
+
 Result<Snapshot> Store::find(OperationId id) {
     return or_empty(
         readers_->read<Snapshot>({}, [&](Database& database) { return read_ended(database, id); }),

@@ -86,6 +86,7 @@ public:
 
     // From any thread but the loop's: these block. A token that is cancelled ends them early.
     Result<std::vector<Snapshot>> list(const HistoryQuery& query, const CancelationToken& token = {});
+    Result<> visit(const HistoryQuery& query, const Visit& visit, const CancelationToken& token = {});
     Result<Snapshot> find(OperationId id);  // null: it is not there, or has not ended
     Result<PruneResult> count_prunable(const PruneRequest& request, const CancelationToken& token = {});
 

@@ -115,8 +115,11 @@ void Service::Impl::wait_with_history(Answer to, WaitParams params) {
 }
 
 Service::Impl::Outcome Service::Impl::stats_get(Call& call) {
-    if (auto decoded = decode_nothing(std::move(call.params), "stats.get"); !decoded)
-        return std::unexpected(decoded.error());
+    auto params = decode_stats(std::move(call.params));
+    if (!params) return std::unexpected(params.error());
+    // Everything: that is counted already.
+    params->selector.all = false;
+    if (!params->selector.empty()) return stats_of_picked(call, std::move(params->selector));
     History* const history = operations_.history();
     if (history == nullptr) return encode_statistics(operations_.registry().get_statistics(), info());
     const Connection* const connection = call.answer.connection().get();
@@ -129,6 +132,34 @@ Service::Impl::Outcome Service::Impl::stats_get(Call& call) {
             if (!found) result["incomplete"] = to_utf8(found.error().sentence());
             answer->result(std::move(result));
         });
+    return std::nullopt;
+}
+
+Service::Impl::Outcome Service::Impl::stats_of_picked(Call& call, Selector selector) {
+    History* const history = operations_.history();
+    if (history == nullptr) {
+        PickedTally tally;
+        for (const Snapshot& operation :
+             operations_.registry().list(selector, Registry::Scope::live_and_ended))
+            tally.add(*operation);
+        return encode_statistics(tally.statistics(), info());
+    }
+    const Connection* const connection = call.answer.connection().get();
+    auto answer = std::make_shared<Answer>(std::move(call.answer));
+    using Picked = History::PickedStatistics;
+    const auto count = [history,
+                        selector = std::move(selector)](const CancelationToken& token) -> Result<Picked> {
+        return history->statistics(selector, token);
+    };
+    lookups_.start<Picked>(connection, count, [this, answer](const Result<Picked>& found) {
+        if (!found) {
+            answer->error(found.error());
+            return;
+        }
+        json result = encode_statistics(found->numbers, info());
+        if (found->trouble) result["incomplete"] = to_utf8(found->trouble->sentence());
+        answer->result(std::move(result));
+    });
     return std::nullopt;
 }
 

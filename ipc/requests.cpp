@@ -217,6 +217,20 @@ Result<StopParams> decode_stop(json encoded) {
     return finished(params, stop);
 }
 
+json encode(const StatsParams& stats) {
+    json encoded = json::object();
+    if (json selector = encode_selector(stats.selector); !selector.empty())
+        encoded["selector"] = std::move(selector);
+    return encoded;
+}
+
+Result<StatsParams> decode_stats(json encoded) {
+    StatsParams stats;
+    Params params(encoded, "stats.get");
+    get_selector(params, stats);
+    return finished(params, std::move(stats));
+}
+
 Result<> decode_nothing(json encoded, std::string_view method) {
     return Params(encoded, method).finish();
 }

@@ -144,6 +144,13 @@ struct StopParams {
 nlohmann::json encode(const StopParams& params);
 Result<StopParams> decode_stop(nlohmann::json params);
 
+// stats.get
+struct StatsParams {
+    Selector selector;
+};
+nlohmann::json encode(const StatsParams& params);
+Result<StatsParams> decode_stats(nlohmann::json params);
+
 // The methods that take nothing.
 Result<> decode_nothing(nlohmann::json params, std::string_view method);
 

@@ -86,6 +86,7 @@ private:
     Outcome operation_progress(Call& call);
     Outcome operation_result(Call& call);
     Outcome stats_get(Call& call);
+    Outcome stats_of_picked(Call& call, Selector selector);
     Outcome history_prune(Call& call);
 
     Result<OperationId> operation_of_caller(const Answer& answer, OperationId said) const;

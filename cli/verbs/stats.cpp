@@ -7,8 +7,10 @@
 #include "cli/output.h"
 #include "cli/render/operations.h"
 #include "cli/report.h"
+#include "cli/selector_options.h"
 #include "cli/verbs/verbs.h"
 #include "engine/quantity.h"
+#include "ipc/requests.h"
 
 namespace cancelable::cli {
 namespace {
@@ -60,20 +62,30 @@ std::string render(const json& stats, const Palette& palette) {
 }  // namespace
 
 int verb_stats(Globals globals, const Words& words) {
-    Options options("stats", "Numbers about all operations, and about the supervisor.");
+    Options options("stats", "Numbers about all operations, or those that match, and about the supervisor.");
     options.example("cancelable stats --json | jq .cancel_latency.p99", "how long cancelling takes at worst");
+    options.example("cancelable stats 'user_42_*' --since 1d", "the numbers of one name and day");
     bool as_json = false;
+    SelectorOptions selectors;
     options.flag("--json", "for a program", as_json);
+    selectors.add_to(options, AllMeans::every_operation);
     add_globals(options, globals);
     if (const auto done = options.parse(words)) return *done;
     auto client = connect_to_supervisor(globals);
     if (!client) return report(client.error());
-    const auto answer = client->call("stats.get", json::object());
+    const auto answer = client->call("stats.get", ipc::encode(ipc::StatsParams{selectors.selector()}));
     if (!answer) return report(answer.error());
     if (const auto why = answer->value("incomplete", std::string()); !why.empty())
         report_error("what follows is only what the supervisor has in memory: " + why);
-    if (as_json) return print_json(*answer);
-    return print(render(*answer, view_of(globals).palette));
+    Selector narrowing = selectors.selector();
+    narrowing.all = false;
+    const bool nothing = !narrowing.empty() && answer->value("total_operations", std::uint64_t{0}) == 0;
+    if (as_json || !nothing) {
+        const int printed = as_json ? print_json(*answer) : print(render(*answer, view_of(globals).palette));
+        if (printed != 0 || !nothing) return printed;
+    }
+    report_error("no operation matches");
+    return kExitNothing;
 }
 
 }  // namespace cancelable::cli

@@ -25,23 +25,20 @@ bool matches_glob(std::string_view pattern, std::string_view name) {
 // One query under way.
 class Scan {
 public:
-    Scan(Database& database, const HistoryQuery& query)
-        : database_(database), query_(query), limit_(query.limit.value_or(SIZE_MAX)) {}
+    Scan(Database& database, const HistoryQuery& query, const Visit& visit)
+        : database_(database), query_(query), visit_(visit), limit_(query.limit.value_or(SIZE_MAX)) {}
 
-    Result<std::vector<Snapshot>> run() {
+    Result<> run() {
         auto row = database_.prepare(std::string("SELECT ") + kRowColumns +
                                      " FROM operations WHERE id = ? AND ended_at IS NOT NULL");
         if (!row) return std::unexpected(row.error());
         row_.emplace(std::move(*row));
         const Selector& selector = query_.selector;
-        const auto done = !selector.ids.empty() && selector.globs.empty() ? look_at_ids() : look_at_index();
-        if (!done) return std::unexpected(done.error());
-        std::ranges::reverse(found_);
-        return std::move(found_);
+        return !selector.ids.empty() && selector.globs.empty() ? look_at_ids() : look_at_index();
     }
 
 private:
-    bool has_enough() const { return found_.size() >= limit_; }
+    bool has_enough() const { return found_ >= limit_; }
 
     Result<> look_at_ids() {
         std::vector<OperationId> ids = query_.selector.ids;
@@ -102,8 +99,10 @@ private:
         if (*there) {
             Operation operation = read_row(*row_);
             const bool right_key = !query_.key || operation.spec->key == *query_.key;
-            if (right_key && query_.selector.matches(operation, now_))
-                found_.push_back(std::make_shared<const Operation>(std::move(operation)));
+            if (right_key && query_.selector.matches(operation, now_)) {
+                ++found_;
+                visit_(std::make_shared<const Operation>(std::move(operation)));
+            }
         }
         row_->reset();
         return {};
@@ -111,10 +110,11 @@ private:
 
     Database& database_;
     const HistoryQuery& query_;
+    const Visit& visit_;
     const std::size_t limit_;
     const WallTime now_ = wall_now();
     std::optional<Statement> row_;
-    std::vector<Snapshot> found_;
+    std::size_t found_ = 0;
 };
 
 }  // namespace
@@ -124,7 +124,15 @@ Result<> define_functions(Database& database) {
 }
 
 Result<std::vector<Snapshot>> read_ended(Database& database, const HistoryQuery& query) {
-    return Scan(database, query).run();
+    std::vector<Snapshot> found;
+    const Visit collect = [&](const Snapshot& operation) { found.push_back(operation); };
+    if (auto done = visit_ended(database, query, collect); !done) return std::unexpected(done.error());
+    std::ranges::reverse(found);
+    return found;
+}
+
+Result<> visit_ended(Database& database, const HistoryQuery& query, const Visit& visit) {
+    return Scan(database, query, visit).run();
 }
 
 Result<Snapshot> read_ended(Database& database, OperationId id) {

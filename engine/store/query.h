@@ -25,6 +25,10 @@ Result<> define_functions(Database& database);
 // In order of ids. Operations that were accepted and have not ended are none of history.
 Result<std::vector<Snapshot>> read_ended(Database& database, const HistoryQuery& query);
 
+// As read_ended(), in no order, one after the other: so that any number of them can be looked at.
+using Visit = std::function<void(const Snapshot&)>;
+Result<> visit_ended(Database& database, const HistoryQuery& query, const Visit& visit);
+
 // Null where there is none that has ended.
 Result<Snapshot> read_ended(Database& database, OperationId id);
 

@@ -71,7 +71,8 @@ _cancelable() {
         events) COMPREPLY=($(compgen -W "$selectors --kind --replay --after --no-follow --json $everywhere $(_cancelable_ids list)" -- "$current")) ;;
         prune | clean)
             COMPREPLY=($(compgen -W "--older-than --keep --status --dry-run --json $everywhere" -- "$current")) ;;
-        stats | current) COMPREPLY=($(compgen -W "--json $everywhere" -- "$current")) ;;
+        stats) COMPREPLY=($(compgen -W "$selectors --json $everywhere" -- "$current")) ;;
+        current) COMPREPLY=($(compgen -W "--json $everywhere" -- "$current")) ;;
         supervisor) COMPREPLY=($(compgen -W "run start stop restart status --cancel --keep --json $everywhere" -- "$current")) ;;
         config) COMPREPLY=($(compgen -W "path show check $everywhere" -- "$current")) ;;
     esac

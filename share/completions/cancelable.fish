@@ -56,7 +56,7 @@ complete -c cancelable -n $run -l on-end -x -d "run it when it has ended"
 complete -c cancelable -n $run -l hook-timeout -x -d "for each of these"
 complete -c cancelable -n $run -l preserve-status -d "exit as the command did"
 
-set -l pick "__fish_seen_subcommand_from list ls ps cancel stop kill pause resume signal wait events"
+set -l pick "__fish_seen_subcommand_from list ls ps cancel stop kill pause resume signal wait events stats"
 complete -c cancelable -n $pick -l name -x -d "with such a name"
 complete -c cancelable -n $pick -l tag -x -d "with this tag"
 complete -c cancelable -n $pick -l status -x -a "pending running paused cancelling completed failed cancelled timeout lost"

@@ -107,6 +107,44 @@ TEST_CASE("list selects from memory and history as one") {
     CHECK(sandbox.run({"cancel", live}).status == 0);
 }
 
+TEST_CASE("stats takes selectors and counts from memory and history as one") {
+    Sandbox sandbox;
+    const std::string first = ended(sandbox, {"-n", "first", "--tag", "user=42"}, {"true"});
+    const std::string second = ended(sandbox, {"-n", "second"}, {"false"});
+    restart(sandbox);
+    const std::string third = ended(sandbox, {"-n", "third", "--tag", "user=42"}, {"true"});
+    const std::string live = sandbox.detach({"-n", "live", "--tag", "user=42"}, {"sleep", "1000"});
+    // In all, live and completed.
+    const auto counts = [&](Words selectors) {
+        selectors.insert(selectors.begin(), {"stats", "--json"});
+        const Json stats = sandbox.json(selectors);
+        return std::vector<int>{stats.at("total_operations"), stats.at("active_operations"),
+                                stats.at("total_completed")};
+    };
+    using Counts = std::vector<int>;
+    CHECK(counts({}) == Counts{4, 1, 2});
+    CHECK(counts({"--all"}) == Counts{4, 1, 2});
+    CHECK(counts({"*r*"}) == Counts{2, 0, 2});
+    CHECK(counts({second, live}) == Counts{2, 1, 0});
+    CHECK(counts({"--name", "first"}) == Counts{1, 0, 1});
+    CHECK(counts({"--tag", "user=42"}) == Counts{3, 1, 2});
+    CHECK(counts({"--tag", "user=42", "--status", "completed"}) == Counts{2, 0, 2});
+    CHECK(counts({"--status", "running"}) == Counts{1, 1, 0});
+    CHECK(counts({"--newer-than", "1h"}) == Counts{4, 1, 2});
+    CHECK(counts({"--since", "1h", "--until", "2999-01-01"}) == Counts{4, 1, 2});
+    CHECK(sandbox.json({"stats", "--json", second}).at("history_by_status") == Json{{"failed", 1}});
+    for (const Words& nothing : {Words{"--older-than", "1h"}, Words{"--parent", first}, Words{"4711"}}) {
+        Words words{"stats"};
+        words.insert(words.end(), nothing.begin(), nothing.end());
+        const Finished finished = sandbox.run(words);
+        CHECK(finished.status == 1);
+        CHECK(finished.out.empty());
+        CHECK(finished.err == "cancelable: no operation matches\n");
+    }
+    CHECK(sandbox.run({"stats", "--status", "tea"}).status == 2);
+    CHECK(sandbox.run({"cancel", live}).status == 0);
+}
+
 TEST_CASE("prune forgets operations with their logs, and no live one") {
     Sandbox sandbox;
     const std::string old = ended(sandbox, {}, {"echo", "old"});

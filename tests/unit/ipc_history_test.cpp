@@ -96,6 +96,45 @@ TEST_CASE("what only the database knows is listed, shown and waited for like the
     CHECK(stats["history_by_status"] == json{{"completed", 3}, {"failed", 1}});
 }
 
+TEST_CASE("statistics of those that match count each once, wherever it is known") {
+    Fixture fixture;
+    const auto stats = [&](const json& selector) {
+        return fixture.call("stats.get", {{"selector", selector}})["result"];
+    };
+    for (OperationId id = 101; id <= 104; ++id)
+        fixture.user.put(ended_operation(id, id == 103 ? Status::failed : Status::completed));
+    json watched = Fixture::run_params();
+    watched["watch"] = true;
+    watched["name"] = "here";
+    const OperationId live = fixture.call("operation.run", watched)["result"]["id"];
+    const OperationId ended = fixture.call("operation.run", watched)["result"]["id"];
+    fixture.operations.end(ended, Status::failed);
+    // The end is in the database as well by now.
+    fixture.user.put(*fixture.operations.registry().get_operation(ended));
+    while (fixture.peer.await(fixture.user.loop)["method"] != "operation.ended") {
+    }
+
+    const json here = stats({{"name", "here"}});
+    CHECK(here["total_operations"] == 2);
+    CHECK(here["active_operations"] == 1);
+    CHECK(here["history_size"] == 1);
+    CHECK(here["history_by_status"] == json{{"failed", 1}});
+    CHECK(here["supervisor"]["protocol"] == 1);
+    const json failed = stats({{"status", {"failed"}}});
+    CHECK(failed["total_operations"] == 2);
+    CHECK(failed["active_operations"] == 0);
+    CHECK(failed["total_completed"] == 0);
+    CHECK(failed["duration"]["p50"].get<double>() > 0);
+    const json some = stats({{"ids", {101, 103, live}}});
+    CHECK(some["total_operations"] == 3);
+    CHECK(some["history_by_status"] == json{{"completed", 1}, {"failed", 1}});
+    CHECK(stats({{"parent", 99}})["total_operations"] == 0);
+    CHECK(stats({{"since", "2999-01-01T00:00:00.000Z"}})["history_size"] == 0);
+    CHECK(stats({{"all", true}})["total_operations"] ==
+          fixture.call("stats.get")["result"]["total_operations"]);
+    CHECK(fixture.call("stats.get", {{"selectors", {}}})["error"]["code"] == -32602);
+}
+
 TEST_CASE("a wait goes on for what is live and brings what had ended") {
     Fixture fixture;
     fixture.user.put(ended_operation(101));
