@@ -1,0 +1,13 @@
+#pragma once
+
+#include <functional>
+#include <string>
+
+namespace cancelable::bench {
+
+// Runs `work` in a child process, with a new directory under /tmp, and returns its exit status. However it
+// ends, also by Ctrl-C, SIGTERM or SIGKILL of the child: afterwards nothing that it has started is left, and
+// the directory is gone. An exception in `work` is written to stderr, as status 1.
+int run_guarded(const std::function<int(const std::string& directory)>& work);
+
+}  // namespace cancelable::bench

@@ -1,0 +1,56 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "ipc/client.h"
+#include "tests/bench/processes.h"
+
+namespace cancelable::bench {
+
+// A supervisor with directories of its own, and whoever measures something in it. The environment is the same
+// on every machine but for the directories, and peers get it too.
+class World {
+public:
+    // Starts the supervisor as a first `run` does. `directory` is made.
+    explicit World(const std::string& directory);
+
+    // Cancels everything, stops the supervisor and waits for it.
+    ~World();
+    World(const World&) = delete;
+    World& operator=(const World&) = delete;
+
+    static const std::string& program();
+
+    // `cancelable ARGUMENTS…` to its end, which must be a success.
+    void run(Words arguments) const;
+    std::string output(Words arguments) const;
+
+    Setup setup() const { return {.environment = &environment_}; }
+    const std::string& directory() const { return directory_; }
+    pid_t supervisor() const { return supervisor_; }
+
+    // A running `sleep` that is detached and not logged.
+    struct Sleeper {
+        std::string id;
+        pid_t pid = 0;
+    };
+    Sleeper start_sleep();
+
+    // So many of them, named NAME; returns once all run, and the last one's pid.
+    pid_t start_operations(std::size_t count, const std::string& name, const Words& command);
+
+    nlohmann::json call(const std::string& method, nlohmann::json parameters = nlohmann::json::object());
+
+private:
+    nlohmann::json description(const std::string& name, const Words& command) const;
+
+    std::string directory_;
+    Words environment_;
+    std::optional<ipc::Client> client_;
+    pid_t supervisor_ = 0;
+};
+
+}  // namespace cancelable::bench
