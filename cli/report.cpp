@@ -37,8 +37,12 @@ int exit_status_of(ErrorCode code) noexcept {
     return kExitOwnFailure;
 }
 
+std::string error_line(std::string_view sentence) {
+    return "cancelable: " + printable(sentence) + "\n";
+}
+
 void report_error(std::string_view sentence) {
-    write_to(STDERR_FILENO, "cancelable: " + printable(sentence) + "\n");
+    write_to(STDERR_FILENO, error_line(sentence));
 }
 
 int report(const Error& error) {

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <string>
 #include <string_view>
 
 #include "cli/globals.h"
@@ -18,6 +19,9 @@ int exit_status_of(ErrorCode code) noexcept;
 
 // On stderr, as `cancelable: <sentence>`, with control characters escaped.
 void report_error(std::string_view sentence);
+
+// What report_error() writes.
+std::string error_line(std::string_view sentence);
 
 // As above, and gives the exit status that goes with it.
 int report(const Error& error);

@@ -137,6 +137,13 @@ std::string show_duration(std::chrono::milliseconds duration) {
     return ms % 3'600'000 != 0 ? fmt::format("\"{}m\"", ms / 60'000) : fmt::format("\"{}h\"", ms / 3'600'000);
 }
 
+// Some are written as a number or as text.
+std::string text_of(const Value& value) {
+    if (const auto* number = std::get_if<std::int64_t>(&value)) return std::to_string(*number);
+    const auto* text = std::get_if<std::string>(&value);
+    return text == nullptr ? std::string() : *text;
+}
+
 constexpr std::array<std::string_view, 3> kOrphans{"kill", "wait", "leave"};
 constexpr std::array<std::string_view, 2> kOnDisconnect{"cancel", "keep"};
 constexpr std::array<std::string_view, 3> kLog{"auto", "true", "false"};
@@ -261,6 +268,17 @@ constexpr std::array kKeys{
     Key{"run", "hook_timeout", "--hook-timeout", "DURATION", "for each of these commands (default 30s)",
         CANCELABLE_SETTER(put(s.run.hooks.time_limit, as_time_limit(v))),
         CANCELABLE_SHOWER(show_duration(s.run.hooks.time_limit))},
+    Key{"batch", "jobs", "-j,--jobs", "N|N%",
+        "how many run at a time, or a share of the processors (default 100%)",
+        CANCELABLE_SETTER(put(s.batch.jobs, parse_jobs(text_of(v)))),
+        CANCELABLE_SHOWER(toml_string(to_text(s.batch.jobs)))},
+    Key{"batch", "keep_order", "-k,--keep-order", "", "their output comes in the order of the input",
+        CANCELABLE_SETTER(put(s.batch.keep_order, as_boolean(v))),
+        CANCELABLE_SHOWER(show_boolean(s.batch.keep_order))},
+    Key{"batch", "halt", "--halt", "WHEN",
+        "never (default), or soon or now, with fail=N, success=N or done=N, or N%: now,fail=1",
+        CANCELABLE_SETTER(put(s.batch.halt, parse_halt(text_of(v)))),
+        CANCELABLE_SHOWER(toml_string(to_text(s.batch.halt)))},
     Key{"supervisor", "idle_exit", "", "DURATION",
         "a supervisor started on demand leaves after so long idle; 0: never",
         CANCELABLE_SETTER(put(s.idle_exit, as_duration(v))), CANCELABLE_SHOWER(show_duration(s.idle_exit))},

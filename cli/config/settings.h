@@ -9,6 +9,8 @@
 #include <utility>
 #include <vector>
 
+#include "cli/batch/halt.h"
+#include "cli/batch/jobs.h"
 #include "cli/render/colors.h"
 #include "engine/shim/spec.h"
 
@@ -38,8 +40,16 @@ struct RunSettings {
     bool logs() const noexcept { return log.value_or(detach); }
 };
 
+// What is asked of `run --batch` beside that.
+struct BatchSettings {
+    Jobs jobs;
+    bool keep_order = false;
+    Halt halt;
+};
+
 struct Settings {
     RunSettings run;
+    BatchSettings batch;
     std::chrono::milliseconds idle_exit{600'000};  // [supervisor]; 0: never
     std::size_t history_size = 1000;
     std::size_t history_keep = 100'000;             // [history]; 0: any number

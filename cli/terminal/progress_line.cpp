@@ -61,7 +61,13 @@ bool ProgressLine::has_the_terminal() const noexcept {
 }
 
 void ProgressLine::show(Progress progress) {
-    latest_ = std::move(progress);
+    show([name = name_, progress = std::move(progress)](std::size_t columns) {
+        return progress_line(name, progress, columns);
+    });
+}
+
+void ProgressLine::show(Text text) {
+    latest_ = std::move(text);
     draw();
 }
 
@@ -77,7 +83,7 @@ void ProgressLine::draw() {
         reserved_rows_ = rows;
     }
     // The last column stays free: a full row makes some terminals go on to the next.
-    steps += draw_bottom_row(rows, progress_line(name_, *latest_, columns - 1));
+    steps += draw_bottom_row(rows, latest_(columns - 1));
     write_at_once(fd_, steps);
 }
 

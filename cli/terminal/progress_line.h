@@ -7,7 +7,7 @@
 #pragma once
 
 #include <cstddef>
-#include <optional>
+#include <functional>
 #include <string>
 
 #include "engine/operation.h"
@@ -34,6 +34,10 @@ public:
 
     void show(Progress progress);
 
+    // The same with a text of the caller's, which is to be no wider than so many columns.
+    using Text = std::function<std::string(std::size_t columns)>;
+    void show(Text text);
+
     // The terminal has another size now.
     void resized();
 
@@ -48,7 +52,7 @@ private:
     int fd_;
     std::string name_;
     bool possible_;
-    std::optional<Progress> latest_;
+    Text latest_;
     std::size_t reserved_rows_ = 0;  // of the screen whose last one is ours; 0: none is
 };
 

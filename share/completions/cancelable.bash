@@ -10,7 +10,8 @@ _cancelable() {
     local everywhere="--socket --config --color --quiet --verbose --help"
     local selectors="--name --tag --status --older-than --newer-than --since --until --parent --all"
     local run="--detach --name --timeout --grace --signal --orphans --pause-timeouts --cwd --env --tag --parent --log --no-log
-        --on-disconnect --preserve-status --cancel-on --on-start --on-cancel --on-end --hook-timeout"
+        --on-disconnect --preserve-status --cancel-on --on-start --on-cancel --on-end --hook-timeout
+        --batch --null --jobs --keep-order --halt"
 
     # The verb is the first word that is neither an option nor the value of one.
     local verb="" at
@@ -26,11 +27,12 @@ _cancelable() {
         --color) COMPREPLY=($(compgen -W "auto always never" -- "$current")); return ;;
         --cancel-on) COMPREPLY=($(compgen -W "none timeout: at: idle: rss: cpu: processes: host-memory: host-load: disk: file: cmd: signal: parent disconnect any( all(" -- "$current")); compopt -o nospace; return ;;
         --orphans) COMPREPLY=($(compgen -W "kill wait leave" -- "$current")); return ;;
+        --halt) COMPREPLY=($(compgen -W "never now,fail=1 soon,fail=1 now,success=1" -- "$current")); return ;;
         --on-disconnect) COMPREPLY=($(compgen -W "cancel keep" -- "$current")); return ;;
         --signal) COMPREPLY=($(compgen -W "TERM INT HUP QUIT USR1 USR2 KILL" -- "$current")); return ;;
         --status) COMPREPLY=($(compgen -W "pending running paused cancelling completed failed cancelled timeout lost" -- "$current")); return ;;
         --kind) COMPREPLY=($(compgen -W "accepted adopted status cancel signal progress result survivors ended hook" -- "$current")); return ;;
-        --socket | --config) compopt -o default; return ;;
+        --socket | --config | --batch) compopt -o default; return ;;
         -C | --cwd) compopt -o dirnames; return ;;
         --parent) COMPREPLY=($(compgen -W "none $(_cancelable_ids list)" -- "$current")); return ;;
     esac
@@ -43,7 +45,7 @@ _cancelable() {
             for ((at++; at < COMP_CWORD; at++)); do
                 case ${COMP_WORDS[at]} in
                     -n | --name | -t | --timeout | --cancel-on | --grace | --signal | --orphans | -C | --cwd | -e | --env | --tag | \
-                        --parent | --on-disconnect | --on-start | --on-cancel | --on-end | --hook-timeout | --socket | --config | --color) ((at++)) ;;
+                        --parent | --on-disconnect | --on-start | --on-cancel | --on-end | --hook-timeout | --batch | -j | --jobs | --halt | --socket | --config | --color) ((at++)) ;;
                     --) ((at++)); break ;;
                     -*) ;;
                     *) break ;;

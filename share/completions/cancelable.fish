@@ -54,6 +54,11 @@ complete -c cancelable -n $run -l on-start -x -d "run it when the operation has 
 complete -c cancelable -n $run -l on-cancel -x -d "run it when it is being cancelled"
 complete -c cancelable -n $run -l on-end -x -d "run it when it has ended"
 complete -c cancelable -n $run -l hook-timeout -x -d "for each of these"
+complete -c cancelable -n $run -l batch -r -d "a command in each line"
+complete -c cancelable -n $run -s 0 -l null -d "parted by zero bytes"
+complete -c cancelable -n $run -s j -l jobs -x -d "how many at a time"
+complete -c cancelable -n $run -s k -l keep-order -d "output in the order of the input"
+complete -c cancelable -n $run -l halt -x -a "never now,fail=1 soon,fail=1 now,success=1" -d "when it ends before its input"
 complete -c cancelable -n $run -l preserve-status -d "exit as the command did"
 
 set -l pick "__fish_seen_subcommand_from list ls ps cancel stop kill pause resume signal wait events stats"

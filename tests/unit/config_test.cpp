@@ -157,7 +157,7 @@ log = true
 )")
                                   .settings();
     std::string text;
-    for (const char* section : {"run", "supervisor", "output"}) {
+    for (const char* section : {"run", "batch", "supervisor", "output"}) {
         text += "[" + std::string(section) + "]\n";
         for (const Key& key : all_keys())
             if (key.section == section) text += std::string(key.name) + " = " + key.show(settings) + "\n";

@@ -1,0 +1,333 @@
+#include "cli/batch/batch.h"
+
+#include <fmt/format.h>
+#include <poll.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "cli/connect.h"
+#include "cli/exit_status.h"
+#include "cli/prepared_run.h"
+#include "cli/report.h"
+#include "ipc/requests.h"
+#include "ipc/results.h"
+
+namespace cancelable::cli {
+namespace {
+
+using nlohmann::json;
+using Clock = std::chrono::steady_clock;
+
+bool is_settled(const Operation& operation) noexcept {
+    return is_ended(operation.status) || (operation.cancelation && !operation.cancelation->survivors.empty());
+}
+
+// Of two times for poll(), -1 being for ever.
+int sooner(int one, int other) noexcept {
+    if (one < 0 || other < 0) return std::max(one, other);
+    return std::min(one, other);
+}
+
+}  // namespace
+
+Batch::Batch(Parts parts) : parts_(parts), slots_(parts.jobs), key_prefix_(random_key() + "-") {
+    // The first slot is at the back, to be taken first.
+    for (std::size_t index = parts.jobs; index > 0; --index)
+        free_slots_.push_back(index - 1);
+}
+
+// Everything that is there is read before the next poll: messages may have come in one piece.
+Result<> Batch::run() {
+    for (;;) {
+        if (auto drained = drain_connection(); !drained) return drained;
+        if (auto heard = hear_signals(); !heard) return heard;
+        if (auto started = start_more(); !started) return started;
+        if (auto told = cancel_all(); !told) return told;
+        pass_output_on();
+        if (is_over()) break;
+        parts_.bar.update(parts_.schedule, Clock::now());
+        wait_for_something();
+    }
+    if (wrong_) return std::unexpected(*wrong_);
+    return {};
+}
+
+void Batch::pass_output_on() {
+    if (output_is_broken_) return;
+    const auto advanced = parts_.printer.advance();
+    if (advanced) return;
+    output_is_broken_ = true;
+    go_wrong(advanced.error());
+    end_because({.message = "nobody takes the output of its batch"});
+}
+
+bool Batch::is_over() const noexcept {
+    if (!parts_.schedule.is_over()) return false;
+    // Who is impatient does not wait for one that does not read.
+    return output_is_broken_ || parts_.printer.is_done() || parts_.signals.hurry().is_cancelled();
+}
+
+Result<> Batch::drain_connection() {
+    for (;;) {
+        const auto happened = parts_.connection.next();
+        if (!happened) return std::unexpected(happened.error());
+        if (!*happened) return {};
+        const auto* message = std::get_if<ipc::Message>(&**happened);
+        if (auto handled = message != nullptr ? handle(*message) : ask_again(); !handled) return handled;
+    }
+}
+
+Result<> Batch::handle(const ipc::Message& message) {
+    if (const auto* response = std::get_if<ipc::Response>(&message)) return handle_response(*response);
+    const auto& notification = std::get<ipc::Notification>(message);
+    if (notification.method != "operation.ended") return {};
+    return handle_end(notification.params.value("operation", json()));
+}
+
+// Of a run, or of a wait for an operation that an earlier supervisor has started. A cancelation that came too
+// late is no failure of ours, so the other answers are of no interest.
+Result<> Batch::handle_response(const ipc::Response& response) {
+    const auto entry = requests_.find(response.request);
+    if (entry == requests_.end()) return {};
+    const std::size_t index = entry->second;
+    requests_.erase(entry);
+    slots_[index].request = 0;
+    if (!response.result) {
+        if (response.result.error().code == ErrorCode::stopping) {
+            // It closes the connection when it leaves, and then there is another one to ask.
+            next_by_ = Clock::now() + kConnectPatience;
+            slots_[index].is_refused = true;
+            end_is_due_ = end_is_due_ || end_;
+            return {};
+        }
+        go_wrong(response.result.error());
+        give_up(index);
+        return {};
+    }
+    const json* operation = &*response.result;
+    if (const auto waited_for = operation->find("operations"); waited_for != operation->end()) {
+        if (!waited_for->empty()) return handle_end(waited_for->front());
+        return failure(ErrorCode::protocol, "the supervisor does not tell how an operation ended");
+    }
+    const auto id = operation->find("id");
+    if (id == operation->end() || !id->is_number_unsigned())
+        return failure(ErrorCode::protocol, "the supervisor does not tell the id of an operation");
+    know(index, id->get<OperationId>());
+    return {};
+}
+
+Result<> Batch::handle_end(const json& encoded) {
+    const auto operation = ipc::decode_operation(encoded);
+    if (!operation) return std::unexpected(operation.error());
+    const auto entry = ids_.find(operation->id());
+    if (entry != ids_.end() && is_settled(*operation)) finish(entry->second, *operation);
+    return {};
+}
+
+void Batch::know(std::size_t index, OperationId id) {
+    slots_[index].id = id;
+    ids_.insert_or_assign(id, index);
+    if (end_) end_is_due_ = true;
+}
+
+void Batch::finish(std::size_t index, const Operation& operation) {
+    Slot& slot = slots_[index];
+    const bool has_survivors = operation.cancelation && !operation.cancelation->survivors.empty();
+    const bool is_cut_short = operation.status != Status::completed && operation.status != Status::failed;
+    const bool is_by_us = slot.asked_to_end > 0 && operation.status == Status::cancelled;
+    const Outcome outcome = outcome_of(operation, slot.preserve_status);
+    Output output{std::move(slot.spool), !has_survivors && !slot.may_leave, {}};
+    const bool is_told = outcome.is_error || (is_cut_short && !is_by_us && !parts_.globals.quiet);
+    if (is_told && !outcome.sentence.empty()) output.note = error_line(outcome.sentence);
+    parts_.printer.ended(slot.job.sequence, std::move(output));
+    using Ending = Schedule::Ending;
+    parts_.schedule.ended(operation.status == Status::completed ? Ending::completed
+                          : is_by_us                            ? Ending::cancelled
+                                                                : Ending::failed);
+    if (has_survivors)
+        wrong_ = wrong_.value_or(Error{ErrorCode::refused, "not everything of the batch is gone", 0});
+    if (parts_.schedule.stage() == Schedule::Stage::ending && !end_)
+        end_because({.message = "its batch has come to its --halt"});
+    free(index);
+}
+
+void Batch::free(std::size_t index) {
+    Slot& slot = slots_[index];
+    if (slot.request != 0) requests_.erase(slot.request);
+    if (slot.id != 0) ids_.erase(slot.id);
+    slot = Slot();
+    free_slots_.push_back(index);
+}
+
+// It has not been started, and will not be.
+void Batch::give_up(std::size_t index) {
+    Slot& slot = slots_[index];
+    parts_.schedule.not_started();
+    parts_.printer.ended(slot.job.sequence, {std::move(slot.spool), true, {}});
+    free(index);
+}
+
+void Batch::go_wrong(Error error) {
+    if (!wrong_) wrong_ = std::move(error);
+    parts_.schedule.stop();
+}
+
+// The first one decides on the reason, the signal and the message.
+void Batch::end_because(End end) {
+    if (!end_) end_ = std::move(end);
+    end_is_due_ = true;
+    parts_.schedule.end();
+}
+
+Result<> Batch::hear_signals() {
+    SignalTokens& signals = parts_.signals;
+    if (std::exchange(signals_came_, false)) signals.drain();
+    for (const int number : signals.take_passed_on())
+        if (number == SIGWINCH) parts_.bar.resized();
+    if (!signals.polite().is_cancelled()) return {};
+    parts_.connection.hurry();
+    if (!end_ || end_->reason != CancelationReason::signal) {
+        end_.reset();
+        end_because({.reason = CancelationReason::signal, .message = {}, .signal = signals.polite_signal()});
+    }
+    if (signals.hurry().is_cancelled() && !end_->at_once) {
+        end_->at_once = true;
+        end_is_due_ = true;
+    }
+    // The lifeline closes when we leave, and everything ends by that; no need to wait for a supervisor.
+    if (!parts_.connection.is_up() && signals.hurry().is_cancelled())
+        return failure(ErrorCode::unreachable, "the connection to the supervisor was lost");
+    return {};
+}
+
+// Those whose id is known; the others once it is.
+Result<> Batch::cancel_all() {
+    if (next_by_ && Clock::now() > *next_by_)
+        return failure(ErrorCode::stopping, "the supervisor is about to leave, and no other one comes");
+    if (!end_ || !end_is_due_ || !parts_.connection.is_up()) return {};
+    end_is_due_ = false;
+    for (std::size_t index = 0; index < slots_.size(); ++index)
+        if (slots_[index].is_refused) give_up(index);
+    ipc::CancelParams params;
+    const int step = end_->at_once ? 2 : 1;
+    for (const auto& [id, index] : ids_) {
+        if (slots_[index].asked_to_end >= step) continue;
+        slots_[index].asked_to_end = step;
+        params.selector.ids.push_back(id);
+    }
+    if (params.selector.ids.empty()) return {};
+    params.request.reason = end_->reason;
+    params.request.message = end_->message;
+    params.request.now = end_->at_once;
+    if (end_->signal != 0 && !end_->at_once) params.request.signal = end_->signal;
+    params.wait = false;
+    const auto sent = parts_.connection.send("operation.cancel", ipc::encode(params));
+    if (!sent) return std::unexpected(sent.error());
+    return {};
+}
+
+Result<> Batch::start_more() {
+    if (next_by_ || !parts_.connection.is_up()) return {};
+    while (parts_.schedule.may_start() && parts_.pool.has_one()) {
+        const std::size_t index = free_slots_.back();
+        auto job = parts_.commands.next(index + 1);
+        if (!job) {
+            go_wrong(job.error());
+            return {};
+        }
+        if (!*job && parts_.commands.reader().is_over()) {
+            parts_.schedule.stop();
+            return {};
+        }
+        input_is_awaited_ = !*job;
+        if (input_is_awaited_) return {};
+        if (auto started = start_one(index, std::move(**job)); !started) return started;
+    }
+    return {};
+}
+
+Result<> Batch::start_one(std::size_t index, Job job) {
+    const auto common = parts_.requests.common_for(job.command.front());
+    if (!common) {
+        go_wrong(common.error());
+        return {};
+    }
+    Slot& slot = slots_[index];
+    if (!(*common)->logs) {
+        auto spool = parts_.pool.take();
+        if (!spool) {
+            go_wrong(spool.error());
+            return {};
+        }
+        slot.spool = std::move(*spool);
+    }
+    slot.is_used = true;
+    slot.key = key_prefix_ + std::to_string(job.sequence);
+    slot.may_leave = (*common)->may_leave;
+    slot.preserve_status = (*common)->preserve_status;
+    slot.job = std::move(job);
+    free_slots_.pop_back();
+    parts_.schedule.started();
+    return ask(index);
+}
+
+// For the end where the operation is known, else for its start.
+Result<> Batch::ask(std::size_t index) {
+    Slot& slot = slots_[index];
+    Result<std::uint64_t> sent{0};
+    if (slot.id != 0) {
+        ipc::WaitParams params;
+        params.selector.ids = {slot.id};
+        sent = parts_.connection.send("operation.wait", ipc::encode(params));
+    } else {
+        const auto common = parts_.requests.common_for(slot.job.command.front());
+        if (!common) return std::unexpected(common.error());
+        auto request = BatchRequests::request_for(**common, slot.job, index + 1, slot.spool, slot.key);
+        sent = parts_.connection.send("operation.run", std::move(request.params), request.descriptors);
+        if (!sent && sent.error().code == ErrorCode::limit) {
+            // Nothing of it has been sent, and it will not become shorter.
+            go_wrong(sent.error());
+            give_up(index);
+            return {};
+        }
+    }
+    if (!sent) return std::unexpected(sent.error());
+    slot.request = *sent;
+    if (*sent != 0) requests_.insert_or_assign(*sent, index);
+    return {};
+}
+
+// There is another supervisor. Whether the last one has passed a cancelation on, nobody knows: so it is said
+// again.
+Result<> Batch::ask_again() {
+    requests_.clear();
+    next_by_.reset();
+    for (std::size_t index = 0; index < slots_.size(); ++index) {
+        Slot& slot = slots_[index];
+        if (!slot.is_used) continue;
+        slot.request = 0;
+        slot.asked_to_end = 0;
+        slot.is_refused = false;
+        if (auto asked = ask(index); !asked) return asked;
+    }
+    end_is_due_ = end_.has_value();
+    return {};
+}
+
+void Batch::wait_for_something() {
+    const bool wants_input = input_is_awaited_ && parts_.schedule.may_start();
+    pollfd watched[] = {{parts_.connection.fd(), POLLIN, 0},
+                        {parts_.signals.wake_fd(), POLLIN, 0},
+                        {parts_.printer.blocked_on(), POLLOUT, 0},
+                        {wants_input ? parts_.commands.reader().fd() : -1, POLLIN, 0}};
+    int timeout = next_by_ && parts_.connection.is_up() ? 200 : parts_.connection.poll_timeout();
+    timeout = sooner(timeout, parts_.bar.poll_timeout(Clock::now()));
+    // Interrupted or not, everybody is asked what there is.
+    signals_came_ = ::poll(watched, std::size(watched), timeout) < 0 || watched[1].revents != 0;
+    if (watched[3].revents == 0) return;
+    if (auto read = parts_.commands.reader().read_more(); !read) go_wrong(read.error());
+}
+
+}  // namespace cancelable::cli

@@ -1,0 +1,88 @@
+#include "cli/batch/requests.h"
+
+#include <utility>
+
+#include "cli/prepared_run.h"
+#include "engine/sources/expression.h"
+#include "ipc/byte_text.h"
+#include "ipc/requests.h"
+
+namespace cancelable::cli {
+namespace {
+
+using nlohmann::json;
+
+// A batch may give each of its operations another command.
+constexpr std::size_t kMostKnown = 64;
+
+}  // namespace
+
+Result<const BatchRequests::Common*> BatchRequests::common_for(const std::string& command) {
+    const auto known = known_.find(command);
+    if (known != known_.end()) return &known->second;
+    auto made = make_common(command);
+    if (!made) return std::unexpected(made.error());
+    if (known_.size() >= kMostKnown) known_.clear();
+    return &known_.emplace(command, std::move(*made)).first->second;
+}
+
+Result<BatchRequests::Common> BatchRequests::make_common(const std::string& command) {
+    auto settled = flags_.settings_for(command);
+    if (!settled) return std::unexpected(settled.error());
+    RunSettings& settings = settled->run;
+    settings.detach = false;
+    // Said here, where it is known which flag is missing. The supervisor settles them for itself.
+    OperationSpec unsettled;
+    unsettled.cancel_on = settings.cancel_on;
+    if (const auto sources = settle_sources(unsettled, settings.logs()); !sources)
+        return std::unexpected(sources.error());
+    auto prepared = prepare_run(globals_, settings, {command});
+    if (!prepared) return std::unexpected(prepared.error());
+    for (ResourceLimit& limit : prepared->params.launch.limits)
+        if (limit.resource == RLIMIT_NOFILE) limit = {RLIMIT_NOFILE, files_.rlim_cur, files_.rlim_max};
+
+    Common common;
+    common.name = Template({settings.name});
+    common.logs = settings.logs();
+    common.may_leave = settings.orphans == Orphans::leave;
+    common.preserve_status = settings.preserve_status;
+    common.descriptor_names = std::move(prepared->params.descriptors);
+    common.descriptors = std::move(prepared->descriptors);
+    common.cwd = std::move(prepared->owned.front());
+    if (settings.on_disconnect == OnDisconnect::cancel) {
+        if (!lifeline_) {
+            auto pipe = make_pipe();
+            if (!pipe) return std::unexpected(pipe.error());
+            lifeline_of_all_ = std::move(pipe->read_end);
+            lifeline_ = std::move(pipe->write_end);
+        }
+        common.descriptor_names.emplace_back("lifeline");
+        common.descriptors.push_back(lifeline_of_all_.get());
+    }
+    if (!common.logs) {
+        common.descriptor_names.emplace_back("stdout");
+        common.descriptor_names.emplace_back("stderr");
+    }
+    prepared->params.descriptors = common.descriptor_names;
+    common.params = ipc::encode(prepared->params);
+    return common;
+}
+
+BatchRequests::Request BatchRequests::request_for(const Common& common, const Job& job, std::size_t slot,
+                                                  const Spool& spool, const std::string& key) {
+    Request request{common.params, common.descriptors};
+    json command = json::array();
+    for (const std::string& word : job.command)
+        command.push_back(ipc::bytes_to_json(word));
+    request.params["command"] = std::move(command);
+    const Facts facts{job.argument, job.sequence, slot};
+    request.params["name"] = ipc::bytes_to_json(common.name.expand(facts).front());
+    request.params["key"] = key;
+    if (!common.logs) {
+        request.descriptors.push_back(spool.out.get());
+        request.descriptors.push_back(spool.err.get());
+    }
+    return request;
+}
+
+}  // namespace cancelable::cli

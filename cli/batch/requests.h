@@ -1,0 +1,60 @@
+#pragma once
+
+#include <sys/resource.h>
+
+#include <nlohmann/json.hpp>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "cli/batch/commands.h"
+#include "cli/batch/spool.h"
+#include "cli/batch/template.h"
+#include "cli/globals.h"
+#include "cli/run_flags.h"
+#include "engine/process/fd.h"
+
+namespace cancelable::cli {
+
+// Makes the requests of operation.run for a batch. What is the same for all operations of a name is made
+// once: the environment alone is most of a request.
+//
+// The lifeline is one pipe for all of them: every one ends with this process.
+class BatchRequests {
+public:
+    // `files`: how many descriptors a command may have, whatever this process itself has got.
+    BatchRequests(const Globals& globals, const RunFlags& flags, rlimit files)
+        : globals_(globals), flags_(flags), files_(files) {}
+
+    // What is the same for all operations of one command. Valid until the next call.
+    struct Common {
+        nlohmann::json params;
+        std::vector<std::string> descriptor_names;
+        std::vector<int> descriptors;
+        Template name;
+        bool logs = false;       // output goes to their logs
+        bool may_leave = false;  // something of an operation may live on after its end
+        bool preserve_status = false;
+        UniqueFd cwd;
+    };
+    Result<const Common*> common_for(const std::string& command);
+
+    struct Request {
+        nlohmann::json params;
+        std::vector<int> descriptors;
+    };
+    static Request request_for(const Common& common, const Job& job, std::size_t slot, const Spool& spool,
+                               const std::string& key);
+
+private:
+    Result<Common> make_common(const std::string& command);
+
+    const Globals& globals_;
+    const RunFlags& flags_;
+    rlimit files_;
+    UniqueFd lifeline_;  // our end
+    UniqueFd lifeline_of_all_;
+    std::unordered_map<std::string, Common> known_;
+};
+
+}  // namespace cancelable::cli
