@@ -186,7 +186,8 @@ void OperationSources::watch(Entry& entry, const Operation& operation) {
         roots.push_back(entry.build(*room_, root, operation));
     entry.attachment = std::make_unique<SourceAttachment>(*token, any_of(std::move(roots)));
     if (entry.is_disconnected) disconnected(operation.id());
-    // A parent may have ended before its child was up.
+    // A parent may have ended before its child was up. One that there never was does not end.
+    if (operation.spec->parent == 0) return;
     const Snapshot parent = registry_.get_operation(operation.spec->parent);
     if (!parent || is_ended(parent->status)) entry.tell_parent_ended();
 }
