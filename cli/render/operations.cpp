@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <map>
+#include <string_view>
 
 #include "cli/render/progress.h"
 #include "cli/render/table.h"
@@ -32,6 +33,15 @@ std::string signals_text(const Cancelation& cancelation) {
     return out;
 }
 
+// What a tree is drawn with.
+struct Branches {
+    std::string_view one_of_several;
+    std::string_view last;
+    std::string_view past;  // an earlier one, of which more is to come below
+};
+constexpr Branches kDrawn{"├─ ", "└─ ", "│  "};
+constexpr Branches kTyped{"|- ", "`- ", "|  "};
+
 struct Line {
     const Operation* operation;
     std::string branch;  // what a tree draws before the name
@@ -40,7 +50,7 @@ struct Line {
 // Parents have smaller ids than their children, so that no cycle is possible.
 class TreeOrder {
 public:
-    explicit TreeOrder(const std::vector<Operation>& operations) {
+    TreeOrder(const std::vector<Operation>& operations, const Branches& branches) : branches_(branches) {
         std::map<OperationId, const Operation*> known;
         for (const Operation& operation : operations)
             known.emplace(operation.id(), &operation);
@@ -58,16 +68,20 @@ private:
         const auto& siblings = children_[parent];
         for (std::size_t i = 0; i < siblings.size(); ++i) {
             const bool is_last = i + 1 == siblings.size();
-            lines.push_back({siblings[i], is_root ? "" : indent + (is_last ? "└─ " : "├─ ")});
-            add_below(siblings[i]->id(), is_root ? "" : indent + (is_last ? "   " : "│  "), false);
+            const auto branch = [&](std::string_view last, std::string_view other) {
+                return is_root ? std::string() : indent + std::string(is_last ? last : other);
+            };
+            lines.push_back({siblings[i], branch(branches_.last, branches_.one_of_several)});
+            add_below(siblings[i]->id(), branch("   ", branches_.past), false);
         }
     }
 
+    const Branches& branches_;
     std::map<OperationId, std::vector<const Operation*>> children_;
 };
 
-std::vector<Line> in_order(const std::vector<Operation>& operations, bool as_tree) {
-    if (as_tree) return std::move(TreeOrder(operations).lines);
+std::vector<Line> in_order(const std::vector<Operation>& operations, const View& view, bool as_tree) {
+    if (as_tree) return std::move(TreeOrder(operations, view.utf8 ? kDrawn : kTyped).lines);
     std::vector<Line> lines;
     for (const Operation& operation : operations)
         lines.push_back({&operation, ""});
@@ -159,7 +173,8 @@ void add_cancelation(Details& details, const Cancelation& cancelation) {
 }  // namespace
 
 View current_view(ColorChoice choice) {
-    return {screen_width(STDOUT_FILENO), Palette::for_output(STDOUT_FILENO, choice), wall_now()};
+    return {screen_width(STDOUT_FILENO), Palette::for_output(STDOUT_FILENO, choice), wall_now(),
+            locale_is_utf8()};
 }
 
 Style style_of(Status status) noexcept {
@@ -211,7 +226,7 @@ std::string operations_table(const std::vector<Operation>& operations, const Vie
     if (has_progress) columns.push_back({"PROGRESS", false, 8});
     columns.insert(columns.end(), {{"PID", true}, {"COMMAND", false, 7}});
     Table table(std::move(columns));
-    for (const Line& line : in_order(operations, as_tree)) {
+    for (const Line& line : in_order(operations, view, as_tree)) {
         const Operation& operation = *line.operation;
         std::string status(to_string(operation.status));
         // What an end that is no plain success came to is worth the room.

@@ -15,6 +15,7 @@ struct View {
     std::optional<std::size_t> width;  // nothing: uncut
     Palette palette;
     WallTime now;
+    bool utf8 = true;  // else only ASCII draws lines
 };
 
 // For the standard output of this process, now.

@@ -5,6 +5,7 @@
 
 #include <charconv>
 #include <cstdlib>
+#include <cstring>
 #include <string_view>
 
 namespace cancelable::cli {
@@ -21,6 +22,15 @@ std::optional<std::size_t> number_from_environment(const char* variable) noexcep
 }
 
 }  // namespace
+
+bool locale_is_utf8() noexcept {
+    for (const char* variable : {"LC_ALL", "LC_CTYPE", "LANG"}) {
+        const char* value = std::getenv(variable);
+        if (value == nullptr || *value == '\0') continue;
+        return ::strcasestr(value, "UTF-8") != nullptr || ::strcasestr(value, "UTF8") != nullptr;
+    }
+    return false;
+}
 
 bool is_terminal(int fd) noexcept {
     return ::isatty(fd) == 1;

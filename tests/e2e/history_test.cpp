@@ -118,10 +118,9 @@ TEST_CASE("stats takes selectors and counts from memory and history as one") {
     const auto counts = [&](Words selectors) {
         selectors.insert(selectors.begin(), {"stats", "--json"});
         const Json stats = sandbox.json(selectors);
-        return std::vector<int>{stats.at("total_operations"), stats.at("active_operations"),
-                                stats.at("total_completed")};
+        return Json{stats.at("total_operations"), stats.at("active_operations"), stats.at("total_completed")};
     };
-    using Counts = std::vector<int>;
+    using Counts = Json;
     CHECK(counts({}) == Counts{4, 1, 2});
     CHECK(counts({"--all"}) == Counts{4, 1, 2});
     CHECK(counts({"*r*"}) == Counts{2, 0, 2});

@@ -4,6 +4,8 @@
 #include <csignal>
 #include <regex>
 
+#include <sstream>
+
 #include "tests/e2e/sandbox.h"
 
 namespace cancelable::e2e {
@@ -67,6 +69,40 @@ TEST_CASE("list --tree shows children below their parents") {
     const auto at = [&](const char* name) { return shown.out.find(name); };
     CHECK(at("the_parent") < at("the_child"));
     CHECK(at("the_child") < at("unrelated"));
+}
+
+TEST_CASE("a tree is drawn with what the locale can show") {
+    Sandbox sandbox;
+    const auto child = [&](const std::string& name, const std::string& parent) {
+        return sandbox.detach({"-n", name, "--parent", parent}, {"sleep", "1000"});
+    };
+    const std::string top = child("top", "none");
+    child("leaf", child("middle", top));
+    child("last", top);
+    const auto names = [&](const Words& locale) {
+        for (const char* name : {"LC_ALL", "LC_CTYPE", "LANG"})
+            sandbox.unset_environment(name);
+        for (std::size_t i = 0; i + 1 < locale.size(); i += 2)
+            sandbox.set_environment(locale[i], locale[i + 1]);
+        // Behind the id, up to the status.
+        std::istringstream lines(sandbox.run({"list", "--tree"}).out);
+        Words found;
+        for (std::string line; std::getline(lines, line);)
+            if (const auto status = line.find("  running"); status != std::string::npos) {
+                const std::string name = line.substr(4, status - 4);
+                found.push_back(name.substr(0, name.find_last_not_of(' ') + 1));
+            }
+        return found;
+    };
+    const Words drawn{"top", "├─ middle", "│  └─ leaf", "└─ last"};
+    const Words typed{"top", "|- middle", "|  `- leaf", "`- last"};
+    CHECK(names({"LC_ALL", "C.UTF-8"}) == drawn);
+    CHECK(names({"LANG", "de_DE.utf8"}) == drawn);
+    CHECK(names({"LC_ALL", "", "LC_CTYPE", "C.UTF-8", "LANG", "C"}) == drawn);
+    CHECK(names({"LC_ALL", "C"}) == typed);
+    CHECK(names({"LC_ALL", "C", "LANG", "C.UTF-8"}) == typed);
+    CHECK(names({"LANG", "de_DE.ISO-8859-1"}) == typed);
+    CHECK(names({}) == typed);
 }
 
 TEST_CASE("the JSON of a live operation has every field of the contract") {
