@@ -1,6 +1,8 @@
 // Operations inside operations.
 #include <doctest/doctest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <map>
 
 #include "tests/e2e/sandbox.h"
@@ -73,25 +75,33 @@ TEST_CASE("a supervisor that has adopted an operation finds it around a run of i
     CHECK(sandbox.strangers() == std::vector<pid_t>{});
 }
 
-// Four operations in a line, a to d, and a branch that a double fork without environment has started below a.
+// Four operations in a line, a to d, and two branches, each of which a double fork without environment has
+// started: one below a, and one below c.
 class FourDeep {
 public:
     explicit FourDeep(Sandbox& sandbox) : sandbox_(sandbox) {
         Fifo up = sandbox.fifo();
         const std::string run = Sandbox::program() + " run ";
-        const std::string c = sandbox.write_file("c", "exec " + run + "-n d -- " + stayer(up));
+        const std::string c =
+            sandbox.write_file("c", from_nowhere(sandbox, "run -d -n twig -- " + stayer(up)) + "\nexec " +
+                                        run + "-n d -- " + stayer(up));
         const std::string b = sandbox.write_file("b", run + "-n c -- sh " + c);
         const std::string a =
             sandbox.write_file("a", from_nowhere(sandbox, "run -d -n branch -- " + stayer(up)) + "\n" + run +
                                         "-n b -- sh " + b + " &\nwait\nsleep 1000");
         sandbox.detach({"-n", "a"}, {"sh", a});
-        up.wait_for_line();
-        up.wait_for_line();
+        for (int i = 0; i < 3; ++i)
+            up.wait_for_line();
         for (const Json& operation : sandbox.json({"list", "--json"}))
             ids_[operation.at("name")] = operation.at("id").dump();
     }
     std::string id(const std::string& name) const { return ids_.at(name); }
     Json show(const std::string& name) const { return sandbox_.show(id(name)); }
+
+    // What is below that operation's shim, clients included.
+    std::vector<pid_t> tree(const std::string& name) const {
+        return descendants(parent_of(show(name).at("pid").get<pid_t>()));
+    }
 
 private:
     Sandbox& sandbox_;
@@ -103,12 +113,13 @@ TEST_CASE("cancelling the top of a family four deep leaves nothing, the branch f
     const FourDeep family(sandbox);
     CHECK(family.show("d").at("parent").dump() == family.id("c"));
     CHECK(family.show("branch").at("parent").dump() == family.id("a"));
+    CHECK(family.show("twig").at("parent").dump() == family.id("c"));
     const Witness tree = sandbox.tree();
     const Finished cancelled = sandbox.run({"cancel", family.id("a")});
     CHECK(cancelled.status == 0);
     CHECK(tree.alive() == std::vector<pid_t>{});
     CHECK(sandbox.list() == Json::array());
-    for (const char* name : {"b", "c", "d", "branch"}) {
+    for (const char* name : {"b", "c", "d", "branch", "twig"}) {
         CAPTURE(name);
         CHECK(family.show(name).at("status") == "cancelled");
         CHECK(family.show(name).at("cancel").at("reason") == "parent");
@@ -119,11 +130,24 @@ TEST_CASE("cancelling the top of a family four deep leaves nothing, the branch f
 TEST_CASE("cancelling the middle of a family leaves the rest of it untouched") {
     Sandbox sandbox;
     const FourDeep family(sandbox);
+    const Words below{"b", "c", "d", "twig"};
+    std::vector<pid_t> rest = sandbox.strangers();
+    std::vector<pid_t> cut;
+    for (const std::string& name : below)
+        std::ranges::copy(family.tree(name), std::back_inserter(cut));
+    std::erase_if(rest, [&](pid_t pid) { return std::ranges::find(cut, pid) != cut.end(); });
+    const Witness gone(cut);
+    const Witness untouched(rest);
+    CHECK(untouched.size() >= 2);
     CHECK(sandbox.run({"cancel", family.id("b")}).status == 0);
-    for (const char* name : {"b", "c", "d"})
+    CHECK(gone.alive() == std::vector<pid_t>{});
+    CHECK(untouched.alive() == rest);
+    for (const std::string& name : below)
         CHECK(family.show(name).at("status") == "cancelled");
-    for (const char* name : {"a", "branch"})
+    for (const char* name : {"a", "branch"}) {
         CHECK(family.show(name).at("status") == "running");
+        CHECK(family.show(name).at("cancel") == nullptr);
+    }
 }
 
 TEST_CASE("a parent that ends by itself takes its unfinished children along before it has ended") {

@@ -63,14 +63,25 @@ void TerminalSession::read_screen() {
 }
 
 const std::string& TerminalSession::wait_for(std::string_view text) {
+    wait_for(text, 0);
+    return screen_;
+}
+
+std::size_t TerminalSession::wait_for(std::string_view text, std::size_t behind) {
+    std::size_t found = std::string::npos;
     wait_until("\"" + std::string(text) + "\" on the terminal", [&] {
         const bool ended = child_.has_ended();
         read_screen();
-        if (screen_.find(text) != std::string::npos) return true;
+        found = screen_.find(text, behind);
+        if (found != std::string::npos) return true;
         if (ended) throw Impatient("ended with this on the terminal: " + screen_);
         return false;
     });
-    return screen_;
+    return found;
+}
+
+pid_t TerminalSession::foreground_group() const {
+    return ::tcgetpgrp(master_.get());
 }
 
 Finished TerminalSession::wait() {

@@ -23,6 +23,12 @@ public:
     // Everything on the screen so far, once it contains the text. Throws Impatient.
     const std::string& wait_for(std::string_view text);
 
+    // The same for what comes behind that place on the screen; where the text begins.
+    std::size_t wait_for(std::string_view text, std::size_t behind);
+
+    // The process group that has the terminal.
+    pid_t foreground_group() const;
+
     // The terminal goes away: the kernel sends SIGHUP.
     void hang_up() { master_.reset(); }
 
