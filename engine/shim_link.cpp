@@ -11,6 +11,15 @@
 #include <utility>
 
 namespace cancelable {
+namespace {
+
+#ifdef SO_PEERPIDFD
+constexpr int kPeerPidfd = SO_PEERPIDFD;
+#else
+constexpr int kPeerPidfd = 77;  // the headers may be older than the kernel
+#endif
+
+}  // namespace
 
 ShimLink::ShimLink(Loop& loop, LaunchedShim shim, Callbacks callbacks)
     : loop_(loop),
@@ -116,8 +125,17 @@ void ShimLink::await_end(std::chrono::steady_clock::time_point deadline) noexcep
         [&] { return ::waitid(P_PIDFD, static_cast<id_t>(process_.pidfd.get()), &info, WEXITED | WNOHANG); });
 }
 
+// Of a shim that is not our child the kernel tells the process that listened when the channel was connected:
+// the shim itself, or, where it had not come to that yet, an earlier supervisor, which is dead. Either is
+// pinned.
 void ShimLink::wake_up() noexcept {
-    if (process_.pidfd) ::syscall(SYS_pidfd_send_signal, process_.pidfd.get(), SIGCONT, nullptr, 0);
+    if (!process_.pidfd && !peer_ && channel_) {
+        int pidfd = -1;
+        socklen_t size = sizeof pidfd;
+        if (::getsockopt(channel_.get(), SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0) peer_.reset(pidfd);
+    }
+    const UniqueFd& shim = process_.pidfd ? process_.pidfd : peer_;
+    if (shim) ::syscall(SYS_pidfd_send_signal, shim.get(), SIGCONT, nullptr, 0);
 }
 
 }  // namespace cancelable

@@ -54,7 +54,8 @@ public:
     // Blocks until the shim's process is dead and reaped, or the time is over; for a supervisor that leaves.
     void await_end(std::chrono::steady_clock::time_point deadline) noexcept;
 
-    // Continues a shim that somebody has stopped.
+    // Continues a shim that somebody has stopped; one that an earlier supervisor launched where the kernel
+    // can name it (from Linux 6.5 on).
     void wake_up() noexcept;
 
     // -1 for an adopted one.
@@ -73,6 +74,7 @@ private:
     Loop& loop_;
     Callbacks callbacks_;
     Child process_;
+    UniqueFd peer_;  // of one that is not our child, once somebody needs it
     UniqueFd channel_;
     std::unique_ptr<Watch> channel_watch_;
     std::unique_ptr<Watch> process_watch_;

@@ -70,6 +70,9 @@ Shim::Shim() {
         if (::fcntl(number, F_GETFD) >= 0) fd.reset(number);
     };
     take(listener_, ShimDescriptors::kListener);
+    // The supervisor has said so before, and the kernel names to whoever connects the process that said it
+    // last: so a later supervisor knows the process behind a channel, also of a shim that does not answer.
+    if (listener_) static_cast<void>(::listen(listener_.get(), 4));
     take(directory_, ShimDescriptors::kDirectory);
     take(cwd_, ShimDescriptors::kCwd);
     take(lifeline_, ShimDescriptors::kLifeline);

@@ -1,6 +1,7 @@
 // What a new supervisor makes of what an earlier one has left.
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -35,6 +36,24 @@ Up detached_tree(Sandbox& sandbox, const std::string& fixture, const Words& opti
     REQUIRE(up.wait_for_line() == "up");
     return {std::move(id), Witness(those_new(sandbox.strangers(), strangers)),
             Witness(those_new(sandbox.shims(), shims))};
+}
+
+// From Linux 6.5 on.
+bool kernel_names_listeners() {
+#ifdef SO_PEERPIDFD
+    constexpr int kPeerPidfd = SO_PEERPIDFD;
+#else
+    constexpr int kPeerPidfd = 77;
+#endif
+    int pair[2];
+    if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0) return false;
+    const UniqueFd one(pair[0]);
+    const UniqueFd other(pair[1]);
+    int pidfd = -1;
+    socklen_t size = sizeof pidfd;
+    if (::getsockopt(one.get(), SOL_SOCKET, kPeerPidfd, &pidfd, &size) != 0) return false;
+    ::close(pidfd);
+    return true;
 }
 
 }  // namespace
@@ -87,10 +106,36 @@ TEST_CASE("a shim that somebody has stopped holds up nobody and goes on once it 
     const Json record = sandbox.show(operation.id);
     CHECK(record.at("name") == "hung");
     CHECK(record.at("status") == "running");
-    CHECK(sandbox.run({"cancel", operation.id, "--no-wait"}).status == 0);
     operation.shim.signal(SIGCONT);
-    operation.tree.wait_until_gone();
+    CHECK(sandbox.run({"cancel", operation.id}).status == 0);
+    CHECK(operation.tree.alive() == std::vector<pid_t>{});
     CHECK(sandbox.run({"wait", operation.id}).status == 143);
+}
+
+TEST_CASE("a shim that somebody has stopped is woken up to cancel its operation, by a later supervisor too") {
+    Sandbox sandbox;
+    const Up other = detached_tree(sandbox, "makes_session", {"-n", "other", "--grace", "1h"});
+    const Up operation = detached_tree(sandbox, "makes_session", {"-n", "hung", "--grace", "1h"});
+    if (!kernel_names_listeners()) return skip("this kernel does not tell the process behind a socket");
+    SUBCASE("by the supervisor that launched it") {
+        operation.shim.signal(SIGSTOP);
+    }
+    SUBCASE("by one that has heard of it") {
+        sandbox.kill_supervisor();
+        REQUIRE(sandbox.list().size() == 2);
+        operation.shim.signal(SIGSTOP);
+    }
+    SUBCASE("by one that has never heard of it") {
+        operation.shim.signal(SIGSTOP);
+        sandbox.kill_supervisor();
+    }
+    CHECK(sandbox.run({"cancel", operation.id}).status == 0);
+    CHECK(operation.tree.alive() == std::vector<pid_t>{});
+    const Json record = sandbox.show(operation.id);
+    CHECK(record.at("status") == "cancelled");
+    CHECK(record.at("cancel").at("signals") == Json::array({"SIGTERM"}));
+    CHECK(sandbox.show(other.id).at("status") == "running");
+    CHECK(sandbox.run({"cancel", other.id}).status == 0);
 }
 
 TEST_CASE("the children of an operation that was cancelled while no supervisor lived are cancelled with it") {

@@ -498,9 +498,46 @@ TEST_CASE("the configuration names sources, flags add to them and none forgets t
 
 TEST_CASE("a source that makes no sense is a usage error in one line") {
     Sandbox sandbox;
-    for (const std::string& bad :
-         Words{"", "tea", "idle:", "idle:-1s", "rss:99999999999T", "cpu:nan,for=1s", "all(idle:1s",
-               "all(file:a, tea)", "cmd:'x", "at:yesterday", "signal:X", "host-memory:101", "processes:-3"}) {
+    for (const std::string& bad : Words{"",
+                                        "tea",
+                                        "idle:",
+                                        "idle:-1s",
+                                        "rss:99999999999T",
+                                        "cpu:nan,for=1s",
+                                        "all(idle:1s",
+                                        "all(file:a, tea)",
+                                        "cmd:'x",
+                                        "at:yesterday",
+                                        "signal:X",
+                                        "host-memory:101",
+                                        "processes:-3",
+                                        "timeout:",
+                                        "timeout:-1s",
+                                        "timeout:99999999999999999999d",
+                                        "rss:-1M",
+                                        "rss:1M,for=-1s",
+                                        "cpu:50",
+                                        "cpu:-5,for=1s",
+                                        "cpu:1e999,for=1s",
+                                        "processes:99999999999999999999",
+                                        "processes:1.5",
+                                        "host-memory:-1",
+                                        "host-load:",
+                                        "host-load:-1",
+                                        "host-load:inf",
+                                        "disk:/",
+                                        "disk:/,101",
+                                        "disk:/,-1",
+                                        "file:",
+                                        "cmd:",
+                                        "cmd:x,every=-1s",
+                                        "parent:3",
+                                        "disconnect:now",
+                                        "manual:1",
+                                        "any()",
+                                        "all(file:a,)",
+                                        "any(file:a",
+                                        "file:a)"}) {
         CAPTURE(bad);
         const Finished finished = sandbox.run({"run", "--log", "--cancel-on", bad, "true"});
         CHECK(finished.status == 2);
