@@ -80,6 +80,14 @@ Result<std::uint64_t> LastingConnection::send(std::string_view method, json para
     return sent;
 }
 
+Result<std::uint64_t> LastingConnection::send_text(std::string_view method, std::string_view params,
+                                                   std::span<const int> descriptors) {
+    if (!client_) return 0;
+    auto sent = client_->send_text(method, params, descriptors);
+    if (!sent && sent.error().code == ErrorCode::unreachable) return 0;
+    return sent;
+}
+
 Result<json> LastingConnection::ask(std::string_view method, const std::function<json()>& params,
                                     std::span<const int> descriptors) {
     for (;;) {

@@ -41,6 +41,10 @@ public:
     Result<std::uint64_t> send(std::string_view method, nlohmann::json params,
                                std::span<const int> descriptors = {});
 
+    // The same with parameters that are JSON already.
+    Result<std::uint64_t> send_text(std::string_view method, std::string_view params,
+                                    std::span<const int> descriptors);
+
     // Sends a request and waits for its answer, asking every next supervisor anew with what `params` gives
     // then. Other messages are dropped.
     Result<nlohmann::json> ask(std::string_view method, const std::function<nlohmann::json()>& params,

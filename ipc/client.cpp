@@ -209,6 +209,16 @@ Result<std::uint64_t> Client::send(std::string_view method, json params, std::sp
     return request;
 }
 
+Result<std::uint64_t> Client::send_text(std::string_view method, std::string_view params,
+                                        std::span<const int> descriptors) {
+    if (auto usable = impl_->usable(); !usable) return std::unexpected(usable.error());
+    const std::uint64_t request = ++impl_->last_request;
+    const auto sent =
+        impl_->send_line(build_request_of_text(request, method, params), descriptors, std::nullopt);
+    if (!sent) return std::unexpected(sent.error());
+    return request;
+}
+
 Result<std::optional<Message>> Client::receive() {
     if (!impl_->kept.empty()) {
         Message message = std::move(impl_->kept.front());

@@ -59,6 +59,10 @@ public:
     Result<std::uint64_t> send(std::string_view method, nlohmann::json params,
                                std::span<const int> descriptors = {});
 
+    // The same with parameters that are JSON already: a line of it, without a newline.
+    Result<std::uint64_t> send_text(std::string_view method, std::string_view params,
+                                    std::span<const int> descriptors = {});
+
     // The next message that is there, or nothing; never blocks. Call it until it gives nothing before polling
     // fd(): messages may have been read already.
     Result<std::optional<Message>> receive();

@@ -44,6 +44,7 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
     }
     const bool watch = params->watch;
     const bool progress = params->progress;
+    const bool brief = params->brief;
     auto request = make_run_request(std::move(*params), std::move(call.descriptors));
     if (!request) return std::unexpected(request.error());
     const OperationId parent = request->spec.parent;
@@ -67,15 +68,17 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
         return std::nullopt;
     }
     // The answer goes first, so that who is told of the end knows the operation.
-    call.answer.result(encode_operation(**snapshot, wall_now()));
+    call.answer.result(brief ? encode_brief(**snapshot) : encode_operation(**snapshot, wall_now()));
     if (!connection) return std::nullopt;
     if (progress) watch_progress(connection, id);
     auto hold = std::make_shared<Hold>(connection);
-    gather(connection.get(), {id}, false, std::nullopt, [hold](const Gathering::Outcome& outcome) {
+    gather(connection.get(), {id}, false, std::nullopt, [hold, brief](const Gathering::Outcome& outcome) {
         const auto peer = hold->connection();
-        if (peer && !outcome.settled.empty())
-            peer->notify("operation.ended",
-                         {{"operation", encode_operation(*outcome.settled.front(), wall_now())}});
+        if (!peer || outcome.settled.empty()) return;
+        const Operation& ended = *outcome.settled.front();
+        const bool says_all = !brief || ended.status != Status::completed;
+        peer->notify("operation.ended",
+                     {{"operation", says_all ? encode_operation(ended, wall_now()) : encode_brief(ended)}});
     });
     return std::nullopt;
 }

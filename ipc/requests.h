@@ -35,6 +35,7 @@ struct RunParams {
     OperationId operation_id = 0;  // what the caller's environment says of that; see CurrentParams
 
     bool progress = false;  // with `watch`: `operation.progress` notifications too
+    bool brief = false;     // with `watch`: no more is told than who starts thousands wants to know
 };
 nlohmann::json encode(const RunParams& params);
 Result<RunParams> decode_run(nlohmann::json params);

@@ -120,6 +120,10 @@ json encode_operation(const Operation& operation, WallTime now) {
     return encoded;
 }
 
+json encode_brief(const Operation& operation) {
+    return {{"id", operation.id()}, {"status", to_string(operation.status)}};
+}
+
 json encode_progress(const Progress& progress) {
     return {{"fraction", progress.fraction},
             {"text", to_utf8(progress.text)},

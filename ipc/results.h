@@ -19,6 +19,10 @@ namespace cancelable::ipc {
 
 // `now` is for the duration of an operation that has not ended.
 nlohmann::json encode_operation(const Operation& operation, WallTime now);
+
+// Its id and status only.
+nlohmann::json encode_brief(const Operation& operation);
+
 nlohmann::json encode_operations(const std::vector<Snapshot>& snapshots);
 
 nlohmann::json encode_progress(const Progress& progress);

@@ -162,6 +162,13 @@ std::string build_request(std::uint64_t id, std::string_view method, json params
     return serialize({{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", std::move(params)}});
 }
 
+std::string build_request_of_text(std::uint64_t id, std::string_view method, std::string_view params) {
+    std::string line;
+    line.reserve(params.size() + method.size() + 80);
+    line.append(R"({"jsonrpc":"2.0","id":)").append(std::to_string(id)).append(R"(,"method":")");
+    return line.append(method).append(R"(","params":)").append(params).append("}");
+}
+
 std::string build_response(const json& id, json result) {
     return serialize({{"jsonrpc", "2.0"}, {"id", id}, {"result", std::move(result)}});
 }

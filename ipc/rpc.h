@@ -63,6 +63,7 @@ std::expected<Request, BadRequest> parse_request(std::string_view line);
 // One line each, without the newline. Bytes that are not UTF-8 become U+FFFD; it never throws because of
 // them.
 std::string build_request(std::uint64_t id, std::string_view method, nlohmann::json params);
+std::string build_request_of_text(std::uint64_t id, std::string_view method, std::string_view params);
 std::string build_response(const nlohmann::json& id, nlohmann::json result);
 std::string build_response_of_text(const nlohmann::json& id, std::string_view result);  // JSON already
 std::string build_error(const nlohmann::json& id, const RpcError& error);

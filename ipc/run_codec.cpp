@@ -154,6 +154,7 @@ json encode(const RunParams& run) {
     if (run.log) encoded["log"] = true;
     if (run.watch) encoded["watch"] = true;
     if (run.progress) encoded["progress"] = true;
+    if (run.brief) encoded["brief"] = true;
     return encoded;
 }
 
@@ -191,6 +192,7 @@ Result<RunParams> decode_run(json encoded) {
     params.get("log", run.log);
     params.get("watch", run.watch);
     params.get("progress", run.progress);
+    params.get("brief", run.brief);
     if (auto finished = params.finish(); !finished) return std::unexpected(finished.error());
     return run;
 }

@@ -102,6 +102,10 @@ Result<> Batch::handle_response(const ipc::Response& response) {
             end_is_due_ = end_is_due_ || end_;
             return {};
         }
+        // What it was part of has ended, and has left us behind.
+        if (response.result.error().code == ErrorCode::not_found && slots_[index].id == 0 &&
+            parts_.requests.forget_parent())
+            return ask(index);
         go_wrong(response.result.error());
         give_up(index);
         return {};
@@ -119,6 +123,12 @@ Result<> Batch::handle_response(const ipc::Response& response) {
 }
 
 Result<> Batch::handle_end(const json& encoded) {
+    // Of most no more is told than that they have completed.
+    if (const auto status = encoded.find("status"); status != encoded.end() && *status == "completed") {
+        const auto entry = ids_.find(encoded.value("id", OperationId{0}));
+        if (entry != ids_.end()) finish(entry->second, Schedule::Ending::completed, true, {});
+        return {};
+    }
     const auto operation = ipc::decode_operation(encoded);
     if (!operation) return std::unexpected(operation.error());
     const auto entry = ids_.find(operation->id());
@@ -133,21 +143,29 @@ void Batch::know(std::size_t index, OperationId id) {
 }
 
 void Batch::finish(std::size_t index, const Operation& operation) {
-    Slot& slot = slots_[index];
+    const Slot& slot = slots_[index];
     const bool has_survivors = operation.cancelation && !operation.cancelation->survivors.empty();
     const bool is_cut_short = operation.status != Status::completed && operation.status != Status::failed;
     const bool is_by_us = slot.asked_to_end > 0 && operation.status == Status::cancelled;
     const Outcome outcome = outcome_of(operation, slot.preserve_status);
-    Output output{std::move(slot.spool), !has_survivors && !slot.may_leave, {}};
+    std::string note;
     const bool is_told = outcome.is_error || (is_cut_short && !is_by_us && !parts_.globals.quiet);
-    if (is_told && !outcome.sentence.empty()) output.note = error_line(outcome.sentence);
-    parts_.printer.ended(slot.job.sequence, std::move(output));
-    using Ending = Schedule::Ending;
-    parts_.schedule.ended(operation.status == Status::completed ? Ending::completed
-                          : is_by_us                            ? Ending::cancelled
-                                                                : Ending::failed);
+    if (is_told && !outcome.sentence.empty()) note = error_line(outcome.sentence);
     if (has_survivors)
         wrong_ = wrong_.value_or(Error{ErrorCode::refused, "not everything of the batch is gone", 0});
+    using Ending = Schedule::Ending;
+    finish(index,
+           operation.status == Status::completed ? Ending::completed
+           : is_by_us                            ? Ending::cancelled
+                                                 : Ending::failed,
+           !has_survivors, std::move(note));
+}
+
+void Batch::finish(std::size_t index, Schedule::Ending how, bool is_gone, std::string note) {
+    Slot& slot = slots_[index];
+    parts_.printer.ended(slot.job.sequence,
+                         {std::move(slot.spool), is_gone && !slot.may_leave, std::move(note)});
+    parts_.schedule.ended(how);
     if (parts_.schedule.stage() == Schedule::Stage::ending && !end_)
         end_because({.message = "its batch has come to its --halt"});
     free(index);
@@ -285,7 +303,7 @@ Result<> Batch::ask(std::size_t index) {
         const auto common = parts_.requests.common_for(slot.job.command.front());
         if (!common) return std::unexpected(common.error());
         auto request = BatchRequests::request_for(**common, slot.job, index + 1, slot.spool, slot.key);
-        sent = parts_.connection.send("operation.run", std::move(request.params), request.descriptors);
+        sent = parts_.connection.send_text("operation.run", request.params, request.descriptors);
         if (!sent && sent.error().code == ErrorCode::limit) {
             // Nothing of it has been sent, and it will not become shorter.
             go_wrong(sent.error());

@@ -84,6 +84,7 @@ private:
     Result<> start_one(std::size_t index, Job job);
     void know(std::size_t index, OperationId id);
     void finish(std::size_t index, const Operation& operation);
+    void finish(std::size_t index, Schedule::Ending how, bool is_gone, std::string note);
     void free(std::size_t index);
     void give_up(std::size_t index);
     void go_wrong(Error error);

@@ -46,7 +46,7 @@ Printer::Sink Printer::sink_for(int fd, const char* name) {
 void Printer::ended(std::size_t sequence, Output output) {
     // Most have nothing to say. Their files are free for the next at once, also where they have to wait.
     if (output.spool && output.is_ours && is_empty(output.spool.out) && is_empty(output.spool.err))
-        pool_.give_back(std::exchange(output.spool, {}));
+        pool_.give_back_unused(std::exchange(output.spool, {}));
     if (!in_order_) return enqueue(std::move(output));
     early_.emplace(sequence, std::move(output));
     for (auto next = early_.begin(); next != early_.end() && next->first == next_; next = early_.begin()) {

@@ -1,5 +1,6 @@
 #include "cli/batch/requests.h"
 
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "cli/prepared_run.h"
@@ -46,7 +47,7 @@ Result<BatchRequests::Common> BatchRequests::make_common(const std::string& comm
     common.logs = settings.logs();
     common.may_leave = settings.orphans == Orphans::leave;
     common.preserve_status = settings.preserve_status;
-    common.descriptor_names = std::move(prepared->params.descriptors);
+    std::vector<std::string> names = std::move(prepared->params.descriptors);
     common.descriptors = std::move(prepared->descriptors);
     common.cwd = std::move(prepared->owned.front());
     if (settings.on_disconnect == OnDisconnect::cancel) {
@@ -56,33 +57,55 @@ Result<BatchRequests::Common> BatchRequests::make_common(const std::string& comm
             lifeline_of_all_ = std::move(pipe->read_end);
             lifeline_ = std::move(pipe->write_end);
         }
-        common.descriptor_names.emplace_back("lifeline");
+        names.emplace_back("lifeline");
         common.descriptors.push_back(lifeline_of_all_.get());
     }
     if (!common.logs) {
-        common.descriptor_names.emplace_back("stdout");
-        common.descriptor_names.emplace_back("stderr");
+        names.emplace_back("stdout");
+        names.emplace_back("stderr");
     }
-    prepared->params.descriptors = common.descriptor_names;
-    common.params = ipc::encode(prepared->params);
+    ipc::RunParams& params = prepared->params;
+    params.descriptors = std::move(names);
+    params.brief = true;
+    if (knows_parent_ && params.spec.parent == 0 && !params.no_parent) {
+        params.spec.parent = parent_;
+        params.no_parent = parent_ == 0;
+    }
+    json encoded = ipc::encode(params);
+    for (const char* own : {"command", "name", "key"})
+        encoded.erase(own);
+    common.params = "," + encoded.dump().substr(1);
     return common;
 }
 
 BatchRequests::Request BatchRequests::request_for(const Common& common, const Job& job, std::size_t slot,
                                                   const Spool& spool, const std::string& key) {
-    Request request{common.params, common.descriptors};
-    json command = json::array();
+    Request request;
+    std::string& params = request.params;
+    params = R"({"command":[)";
     for (const std::string& word : job.command)
-        command.push_back(ipc::bytes_to_json(word));
-    request.params["command"] = std::move(command);
+        params.append(&word == &job.command.front() ? "" : ",").append(ipc::bytes_to_json(word).dump());
     const Facts facts{job.argument, job.sequence, slot};
-    request.params["name"] = ipc::bytes_to_json(common.name.expand(facts).front());
-    request.params["key"] = key;
+    const std::string name = common.name.expand(facts).front();
+    params.append(R"(],"name":)").append(ipc::bytes_to_json(name).dump());
+    params.append(R"(,"key":")").append(key).append("\"").append(common.params);
+    request.descriptors = common.descriptors;
     if (!common.logs) {
         request.descriptors.push_back(spool.out.get());
         request.descriptors.push_back(spool.err.get());
     }
     return request;
+}
+
+void BatchRequests::know_parent(OperationId parent) {
+    parent_ = parent;
+    knows_parent_ = true;
+    known_.clear();
+}
+
+bool BatchRequests::forget_parent() {
+    known_.clear();
+    return std::exchange(knows_parent_, false);
 }
 
 }  // namespace cancelable::cli

@@ -2,7 +2,6 @@
 
 #include <sys/resource.h>
 
-#include <nlohmann/json.hpp>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -26,10 +25,16 @@ public:
     BatchRequests(const Globals& globals, const RunFlags& flags, rlimit files)
         : globals_(globals), flags_(flags), files_(files) {}
 
+    // Whose children they are where nobody has said so: 0 for nobody's. Until then, and after
+    // forget_parent(), the supervisor finds it out for each of them, from the kernel, which takes its time.
+    void know_parent(OperationId parent);
+
+    // False where it was not known.
+    bool forget_parent();
+
     // What is the same for all operations of one command. Valid until the next call.
     struct Common {
-        nlohmann::json params;
-        std::vector<std::string> descriptor_names;
+        std::string params;  // JSON, from the comma on that parts it from what is the operation's own
         std::vector<int> descriptors;
         Template name;
         bool logs = false;       // output goes to their logs
@@ -40,7 +45,7 @@ public:
     Result<const Common*> common_for(const std::string& command);
 
     struct Request {
-        nlohmann::json params;
+        std::string params;  // JSON
         std::vector<int> descriptors;
     };
     static Request request_for(const Common& common, const Job& job, std::size_t slot, const Spool& spool,
@@ -52,6 +57,8 @@ private:
     const Globals& globals_;
     const RunFlags& flags_;
     rlimit files_;
+    OperationId parent_ = 0;
+    bool knows_parent_ = false;
     UniqueFd lifeline_;  // our end
     UniqueFd lifeline_of_all_;
     std::unordered_map<std::string, Common> known_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdint>
+#include <nlohmann/json.hpp>
 #include <optional>
 #include <utility>
 
@@ -19,11 +20,13 @@
 #include "cli/batch/requests.h"
 #include "cli/batch/schedule.h"
 #include "cli/batch/spool.h"
+#include "cli/caller.h"
 #include "cli/lasting_connection.h"
 #include "cli/render/text.h"
 #include "cli/report.h"
 #include "cli/terminal/progress_line.h"
 #include "cli/terminal/signals.h"
+#include "ipc/requests.h"
 
 namespace cancelable::cli {
 namespace {
@@ -85,6 +88,11 @@ int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& i
 
     auto connection = LastingConnection::open(globals, LastingConnection::WhenLost::start_one);
     if (!connection) return fail(connection.error());
+    const auto socket = globals.socket_path();
+    const ipc::CurrentParams current{socket ? surrounding_operation(*socket) : 0};
+    const auto around = connection->ask("operation.current", [&] { return ipc::encode(current); });
+    if (around) requests.know_parent(around->is_object() ? around->value("id", OperationId{0}) : 0);
+
     // From here on a signal is for the batch. Before, it ends this program, and nothing has been started.
     static constexpr int kWatched[] = {SIGWINCH};
     const auto signals = SignalTokens::install(kWatched);

@@ -63,6 +63,12 @@ void SpoolPool::give_back(Spool spool) {
     if (make_empty(spool.out) && make_empty(spool.err)) free_.push_back(std::move(spool));
 }
 
+void SpoolPool::give_back_unused(Spool spool) {
+    if (!spool) return;
+    --out_;
+    free_.push_back(std::move(spool));
+}
+
 void SpoolPool::drop(Spool spool) {
     if (spool) --out_;
 }

@@ -30,6 +30,7 @@ public:
 
     // Only those that nobody else holds any more may come back; the others are dropped.
     void give_back(Spool spool);
+    void give_back_unused(Spool spool);  // nothing has been written to it
     void drop(Spool spool);
 
     std::size_t out() const noexcept { return out_; }

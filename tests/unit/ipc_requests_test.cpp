@@ -91,6 +91,7 @@ TEST_CASE("a run goes over the wire and comes back the same, byte for byte") {
     run.launch.closed_stdio = 5;
     run.log = true;
     run.watch = true;
+    run.brief = true;
     run.operation_id = 4;
 
     const auto decoded = decode_run(over_the_wire(encode(run)));
@@ -120,6 +121,7 @@ TEST_CASE("a run goes over the wire and comes back the same, byte for byte") {
     CHECK(decoded->launch.closed_stdio == 5);
     CHECK(decoded->log);
     CHECK(decoded->watch);
+    CHECK(decoded->brief);
     CHECK(decoded->operation_id == 4);
     run.spec.parent = 0;
     run.no_parent = true;
@@ -264,9 +266,10 @@ TEST_CASE("a parameter that is wrong is named in one sentence") {
 TEST_CASE("values of the wrong type are refused wherever they stand") {
     const json wrong[] = {json(true),     json(3.5), json("x\xff"), json::array({1, json::array()}),
                           json{{"a", 1}}, json(-7)};
-    const char* names[] = {"environment", "cwd",    "name",         "tags",    "parent", "detached",
-                           "timeout",     "grace",  "signal",       "orphans", "key",    "umask",
-                           "nice",        "limits", "closed_stdio", "log",     "watch",  "descriptors"};
+    const char* names[] = {"environment", "cwd",     "name",        "tags",   "parent",
+                           "detached",    "timeout", "grace",       "signal", "orphans",
+                           "key",         "umask",   "nice",        "limits", "closed_stdio",
+                           "log",         "watch",   "descriptors", "brief"};
     for (const char* name : names) {
         int refused = 0;
         for (const json& value : wrong)

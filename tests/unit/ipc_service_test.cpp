@@ -218,6 +218,20 @@ TEST_CASE("a watched run is told of its end, after its answer and once") {
     CHECK(fixture.service.pending() == 0);
 }
 
+TEST_CASE("who wants it brief is told no more of what went well than that it did") {
+    Fixture fixture;
+    const json answer = fixture.call(
+        "operation.run", {{"command", {"a"}}, {"cwd", "/"}, {"watch", true}, {"brief", true}})["result"];
+    const auto id = answer["id"].get<OperationId>();
+    CHECK(answer == json{{"id", id}, {"status", "running"}});
+    fixture.operations.end(id, Status::completed);
+    CHECK(fixture.peer.await(fixture.loop)["params"]["operation"] ==
+          json{{"id", id}, {"status", "completed"}});
+    const OperationId other = fixture.run("b", {{"watch", true}, {"brief", true}});
+    fixture.operations.end(other, Status::failed);
+    CHECK(fixture.peer.await(fixture.loop)["params"]["operation"].contains("exit"));
+}
+
 TEST_CASE("a cancelation by pattern is one request, and answers when all that match are gone") {
     Fixture fixture;
     Ids matching;
