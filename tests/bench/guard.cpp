@@ -40,7 +40,7 @@ int work_in_child(const std::function<int(const std::string&)>& work, const std:
         return work(directory);
     } catch (const std::exception& error) {
         std::fflush(stdout);
-        std::fprintf(stderr, "bench: %s\n", error.what());
+        std::fprintf(stderr, "%s\n", error.what());
         return 1;
     }
 }

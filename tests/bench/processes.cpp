@@ -58,6 +58,7 @@ pid_t spawn(const Words& words, const Setup& setup) {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, setup.out >= 0 ? setup.out : null, STDOUT_FILENO);
+    if (setup.quiet) posix_spawn_file_actions_adddup2(&actions, null, STDERR_FILENO);
     posix_spawnattr_t attributes;
     posix_spawnattr_init(&attributes);
     if (setup.own_group) posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);

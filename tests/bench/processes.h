@@ -15,6 +15,7 @@ struct Setup {
     const Words* environment = nullptr;  // the caller's where there is none
     int out = -1;                        // stdout; /dev/null where negative
     bool own_group = false;              // a process group of its own, which it leads
+    bool quiet = false;                  // stderr is /dev/null too
 };
 
 // By posix_spawnp: the least that starting a program can cost. Throws std::runtime_error.

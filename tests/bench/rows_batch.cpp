@@ -50,31 +50,28 @@ std::vector<Row> measure_batch(const Settings& settings) {
     if (!world.output({"run", "--help"}).contains("--batch")) return skipped("this program has no --batch");
 
     const std::string numbers = world.directory() + "/numbers";
-    const std::string commands = world.directory() + "/commands";
-    std::ofstream number_file(numbers);
-    std::ofstream command_file(commands);
-    for (int i = 1; i <= kCommands; ++i) {
-        number_file << i << '\n';
-        command_file << "true " << i << '\n';
-    }
-    number_file.close();
-    command_file.close();
+    std::ofstream file(numbers);
+    for (int i = 1; i <= kCommands; ++i)
+        file << i << '\n';
+    file.close();
 
     const auto program = [&](const Words& words) { reap(spawn(words, world.setup())); };
-    std::size_t before = 0;
     std::vector<Contestant> contestants{
-        {"cancelable run --batch", [&] { before = completed(world); },
-         [&] { world.run({"run", "--batch", commands, "--jobs", "2"}); }},
-        {"xargs -P2",
+        {"cancelable run --batch",
+         {},
          [&] {
-             if (before + kCommands != completed(world))
-                 throw std::runtime_error("a batch was not recorded as a whole");
-         },
-         [&] { program({"xargs", "-a", numbers, "-P2", "-n1", "true"}); }},
+             world.run({"-q", "run", "--batch", numbers, "--jobs", "2", "--", "true"});
+             world.wait_until_released();  // which is once all of it is in the history
+         }},
+        {"xargs -P2", {}, [&] { program({"xargs", "-a", numbers, "-P2", "-n1", "true"}); }},
         {"posix_spawn and waitid, two at a time", {}, [&] { two_at_a_time(world.setup()); }},
         {"parallel -j2", {}, [&] { program({"parallel", "--will-cite", "-j2", "-a", numbers, "true"}); }},
     };
-    take_turns(contestants, settings.rounds_of(kWeight));
+    const int rounds = settings.rounds_of(kWeight);
+    const std::size_t before = completed(world);
+    take_turns(contestants, rounds);
+    if (completed(world) != before + static_cast<std::size_t>(kCommands * rounds))
+        throw std::runtime_error("not every command of a batch has been recorded");
     constexpr double kEach = 1e6 / kCommands;
     const std::string what = "`run --batch` of 5,000 `true`, 2 jobs, each";
     const Contestant parallel = contestants.back();

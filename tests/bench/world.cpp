@@ -4,9 +4,10 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#include <algorithm>
+#include <chrono>
 #include <filesystem>
 #include <stdexcept>
+#include <utility>
 
 #include "engine/process/fd.h"
 
@@ -34,7 +35,7 @@ const std::string& World::program() {
     return program;
 }
 
-World::World(const std::string& directory) : directory_(directory) {
+World::World(const std::string& directory, const Words& watcher) : directory_(directory) {
     environment_ = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", "SHELL=/bin/sh"};
     std::filesystem::create_directory(directory);
     for (const char* variable :
@@ -43,21 +44,58 @@ World::World(const std::string& directory) : directory_(directory) {
         ::mkdir(path.c_str(), 0700);
         environment_.push_back(std::string(variable) + "=" + path);
     }
-    run({"run", "--", "true"});
-    client_ = value_of(ipc::Client::connect(directory + "/XDG_RUNTIME_DIR/cancelable/socket"));
+    if (watcher.empty())
+        run({"run", "--", "true"});
+    else
+        start_under(watcher);
+    connect();
+}
+
+void World::connect() {
+    client_ = value_of(ipc::Client::connect(runtime_directory() + "/socket"));
     supervisor_ = call("supervisor.hello").at("pid").get<pid_t>();
 }
 
 World::~World() {
     try {
-        run({"-q", "supervisor", "stop", "--cancel"});
-        // It has fallen to this process, a subreaper, or to one above.
-        if (::waitpid(supervisor_, nullptr, 0) < 0)
-            while (exists(supervisor_))
-                ::poll(nullptr, 0, 1);
+        stop();
     } catch (const std::exception&) {
         // Whoever guards this process ends what is left.
     }
+}
+
+void World::start_under(const Words& watcher) {
+    Words words = watcher;
+    words.insert(words.end(), {program(), "supervisor", "run"});
+    watcher_ = spawn(words, setup());
+    wait_until("a supervisor under " + watcher[0], [&] {
+        if (!exists(watcher_) || ::waitpid(watcher_, nullptr, WNOHANG) != 0)
+            throw std::runtime_error(watcher[0] + " has ended at once");
+        return ipc::Client::connect(runtime_directory() + "/socket").has_value();
+    });
+}
+
+void World::stop() {
+    if (supervisor_ == 0) return;
+    client_.reset();
+    run({"-q", "supervisor", "stop", "--cancel"});
+    const pid_t supervisor = std::exchange(supervisor_, 0);
+    if (watcher_ != 0)
+        ::waitpid(watcher_, nullptr, 0);
+    else
+        ::waitpid(supervisor, nullptr, 0);  // It has fallen to this process, where that is a subreaper.
+    wait_until("the end of the supervisor", [&] { return !exists(supervisor); });
+}
+
+void World::restart() {
+    stop();
+    run({"run", "--", "true"});
+    connect();
+}
+
+void World::wait_until_released() const {
+    wait_until("the release of what has ended",
+               [&] { return std::filesystem::is_empty(runtime_directory() + "/ops"); });
 }
 
 void World::run(Words arguments) const {
@@ -105,6 +143,15 @@ pid_t World::start_operations(std::size_t count, const std::string& name, const 
         }
     }
     return last;
+}
+
+void wait_until(const std::string& what, const std::function<bool()>& holds) {
+    using namespace std::chrono_literals;
+    const auto end = std::chrono::steady_clock::now() + 120s;
+    while (!holds()) {
+        if (std::chrono::steady_clock::now() > end) throw std::runtime_error("waited in vain for " + what);
+        ::poll(nullptr, 0, 1);
+    }
 }
 
 }  // namespace cancelable::bench

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,13 +15,20 @@ namespace cancelable::bench {
 // on every machine but for the directories, and peers get it too.
 class World {
 public:
-    // Starts the supervisor as a first `run` does. `directory` is made.
-    explicit World(const std::string& directory);
+    // Starts the supervisor as a first `run` does, or under a program that watches it, such as strace with
+    // its options. `directory` is made.
+    explicit World(const std::string& directory, const Words& watcher = {});
 
-    // Cancels everything, stops the supervisor and waits for it.
+    // As stop().
     ~World();
     World(const World&) = delete;
     World& operator=(const World&) = delete;
+
+    // Cancels everything, stops the supervisor and waits for it, and for who watches it.
+    void stop();
+
+    // Stops it, and has another one started in its place.
+    void restart();
 
     static const std::string& program();
 
@@ -30,7 +38,11 @@ public:
 
     Setup setup() const { return {.environment = &environment_}; }
     const std::string& directory() const { return directory_; }
+    std::string runtime_directory() const { return directory_ + "/XDG_RUNTIME_DIR/cancelable"; }
     pid_t supervisor() const { return supervisor_; }
+
+    // Until what ended is released by the supervisor as well: its history is written then.
+    void wait_until_released() const;
 
     // A running `sleep` that is detached and not logged.
     struct Sleeper {
@@ -45,12 +57,18 @@ public:
     nlohmann::json call(const std::string& method, nlohmann::json parameters = nlohmann::json::object());
 
 private:
+    void start_under(const Words& watcher);
+    void connect();
     nlohmann::json description(const std::string& name, const Words& command) const;
 
     std::string directory_;
     Words environment_;
     std::optional<ipc::Client> client_;
     pid_t supervisor_ = 0;
+    pid_t watcher_ = 0;
 };
+
+// Until it holds, looked at every millisecond; throws after two minutes.
+void wait_until(const std::string& what, const std::function<bool()>& holds);
 
 }  // namespace cancelable::bench
