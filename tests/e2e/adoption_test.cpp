@@ -299,6 +299,63 @@ TEST_CASE("foreground runs outlive a restart of the supervisor and end with thei
     }
 }
 
+TEST_CASE("a restart loses nothing of shims that another version of the program has started") {
+    Sandbox sandbox;
+    SUBCASE("an earlier one") {
+        sandbox.set_environment("CANCELABLE_SHIM", Sandbox::shim_of_version("earlier"));
+    }
+    SUBCASE("a later one") {
+        sandbox.set_environment("CANCELABLE_SHIM", Sandbox::shim_of_version("later"));
+    }
+    Fifo up = sandbox.fifo();
+    Fifo go = sandbox.fifo();
+    Fifo go_meanwhile = sandbox.fifo();
+    const Up stays =
+        detached_tree(sandbox, "makes_session", {"-n", "stays", "--tag", "k=v", "--timeout", "1h"});
+    const Up cancelled = detached_tree(sandbox, "deaf", {"-n", "cancelled", "--grace", "1h"});
+    REQUIRE(sandbox.run({"cancel", cancelled.id, "--no-wait", "-m", "enough"}).status == 0);
+    Child client = sandbox.start({"run", "-n", "in-front", "--", "sh", "-c",
+                                  "echo up >" + up.path() + "; read x <" + go.path() + "; exit 7"});
+    REQUIRE(up.wait_for_line() == "up");
+    const std::string meanwhile =
+        sandbox.detach({"-n", "meanwhile"}, {"sh", "-c", "read x <" + go_meanwhile.path() + "; exit 9"});
+    const Witness meanwhile_shim({parent_of(sandbox.show(meanwhile).at("pid").get<pid_t>())});
+    const auto settled = [&] {
+        Json operations = sandbox.list();
+        for (Json& operation : operations)
+            operation.erase("duration");
+        return operations;
+    };
+    const Json before = settled();
+    REQUIRE(before.size() == 4);
+
+    // The upgrade: today's programs take over, and later what has ended while there was nobody.
+    sandbox.set_environment("CANCELABLE_SHIM", Sandbox::shim());
+    CHECK(sandbox.run({"supervisor", "restart"}).status == 0);
+    CHECK(settled() == before);
+    const auto supervisor = Witness({sandbox.supervisor().value()});
+    // The client would start another one.
+    client.signal(SIGSTOP);
+    supervisor.signal(SIGKILL);
+    supervisor.wait_until_gone();
+    go_meanwhile.go();
+    meanwhile_shim.wait_until_gone();
+    CHECK(sandbox.run({"wait", meanwhile}).status == 9);
+    CHECK(sandbox.show(meanwhile).at("name") == "meanwhile");
+    client.signal(SIGCONT);
+    go.go();
+    CHECK(client.wait().status == 7);
+    CHECK(sandbox.run({"cancel", cancelled.id, "--now"}).status == 0);
+    CHECK(cancelled.tree.alive() == std::vector<pid_t>{});
+    CHECK(sandbox.show(cancelled.id).at("cancel").at("message") == "enough");
+    CHECK(sandbox.show(cancelled.id).at("cancel").at("signals") == Json::array({"SIGTERM", "SIGKILL"}));
+    CHECK(stays.tree.alive().size() == stays.tree.size());
+    CHECK(sandbox.run({"cancel", stays.id}).status == 0);
+    CHECK(stays.tree.alive() == std::vector<pid_t>{});
+    CHECK(sandbox.run({"run", "sh", "-c", "exit 5"}).status == 5);
+    CHECK(sandbox.list({"--all"}).size() == 5);
+}
+
 TEST_SUITE_END();
 
 }  // namespace cancelable::e2e

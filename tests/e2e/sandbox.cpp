@@ -76,6 +76,8 @@ public:
         fs::create_directory(fixtures_);
         fs::create_directory(killable_);
         fs::copy_file(CANCELABLE_KILLABLE "/cancelable", killable_ + "/cancelable");
+        other_versions_ = copy_ + "/other_versions";
+        fs::copy(CANCELABLE_OTHER_VERSIONS, other_versions_, fs::copy_options::recursive);
         for (const char* name : {"cancelable", "cancelable-shim"})
             fs::copy_file(fs::path(original) / name, fs::path(programs_) / name);
         for (const auto& entry : fs::directory_iterator(CANCELABLE_FIXTURES))
@@ -96,12 +98,14 @@ public:
     const std::string& programs() const { return programs_; }
     const std::string& fixtures() const { return fixtures_; }
     const std::string& killable() const { return killable_; }
+    const std::string& other_versions() const { return other_versions_; }
 
 private:
     std::string copy_;
     std::string programs_ = CANCELABLE_PROGRAMS;
     std::string fixtures_ = CANCELABLE_FIXTURES;
     std::string killable_ = CANCELABLE_KILLABLE;
+    std::string other_versions_ = CANCELABLE_OTHER_VERSIONS;
 };
 
 bool is_supervisor(pid_t pid) {
@@ -228,6 +232,10 @@ std::string Sandbox::shim() {
 
 std::string Sandbox::killable_program() {
     return Programs::here().killable() + "/cancelable";
+}
+
+std::string Sandbox::shim_of_version(const std::string& which) {
+    return Programs::here().other_versions() + "/" + which + "/cancelable-shim";
 }
 
 void Sandbox::unset_environment(const std::string& name) {

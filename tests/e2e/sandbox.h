@@ -72,7 +72,8 @@ public:
     static std::string fixture(const std::string& name);
     static std::string program();
     static std::string shim();
-    static std::string killable_program();  // see tests/killable
+    static std::string killable_program();                         // see tests/killable
+    static std::string shim_of_version(const std::string& which);  // earlier, later: see tests/other_versions
 
     // What the programs run with; a test may change it before it starts them.
     void set_environment(const std::string& name, const std::string& value);
