@@ -12,10 +12,10 @@
 namespace cancelable::bench {
 namespace {
 
-constexpr double kWidth = 860;
-constexpr double kBarLeft = 350;
-constexpr double kTargetAt = 560;  // where a bar ends whose row has just met its target
-constexpr double kBarMost = 740;
+constexpr double kWidth = 930;
+constexpr double kBarLeft = 385;
+constexpr double kTargetAt = 580;  // where a bar ends whose row has just met its target
+constexpr double kBarMost = 770;
 constexpr double kLine = 30;
 constexpr double kTop = 40;
 constexpr const char* kMet = "#2f9e6e";
@@ -116,8 +116,8 @@ std::string chart(const Report& report) {
     svg += fmt::format("<path d=\"M{0:.0f} {1:.0f}V{2:.0f}\" stroke=\"{3}\" stroke-dasharray=\"4 3\"/>\n",
                        kTargetAt, kTop - 14, y - 12, kText);
     svg += text_at(10, height - 8, "start", 10,
-                   fmt::format("Medians of {} run(s); whiskers: quartiles over all rounds. {}",
-                               report.runs.size(), machine_text(report.machine)));
+                   fmt::format("Medians; whiskers: quartiles of the rounds; runs: {}. {}", report.runs.size(),
+                               machine_text(report.machine)));
     return svg + "</svg>\n";
 }
 

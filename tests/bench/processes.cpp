@@ -112,7 +112,7 @@ long pss_kib(pid_t pid) {
 }
 
 long private_kib(pid_t pid) {
-    return sum_of(pid, "smaps_rollup", {"Private_Clean:", "Private_Dirty:", "Private_Hugetlb:", "SwapPss:"});
+    return sum_of(pid, "smaps_rollup", {"Private_Dirty:", "SwapPss:"});
 }
 
 std::uint64_t wake_ups(pid_t pid) {
