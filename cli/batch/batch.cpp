@@ -4,6 +4,7 @@
 #include <poll.h>
 
 #include <algorithm>
+#include <csignal>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -43,6 +44,7 @@ Result<> Batch::run() {
     for (;;) {
         if (auto drained = drain_connection(); !drained) return drained;
         if (auto heard = hear_signals(); !heard) return heard;
+        if (auto suspended = suspend_if_asked(); !suspended) return suspended;
         if (auto started = start_more(); !started) return started;
         if (auto told = cancel_all(); !told) return told;
         pass_output_on();
@@ -89,6 +91,7 @@ Result<> Batch::handle(const ipc::Message& message) {
 // Of a run, or of a wait for an operation that an earlier supervisor has started. A cancelation that came too
 // late is no failure of ours, so the other answers are of no interest.
 Result<> Batch::handle_response(const ipc::Response& response) {
+    if (parts_.pausing.take(response)) return {};
     const auto entry = requests_.find(response.request);
     if (entry == requests_.end()) return {};
     const std::size_t index = entry->second;
@@ -203,7 +206,7 @@ Result<> Batch::hear_signals() {
     SignalTokens& signals = parts_.signals;
     if (std::exchange(signals_came_, false)) signals.drain();
     for (const int number : signals.take_passed_on())
-        if (number == SIGWINCH) parts_.bar.resized();
+        if (auto passed = pass_on(number); !passed) return passed;
     if (!signals.polite().is_cancelled()) return {};
     parts_.connection.hurry();
     if (!end_ || end_->reason != CancelationReason::signal) {
@@ -218,6 +221,37 @@ Result<> Batch::hear_signals() {
     if (!parts_.connection.is_up() && signals.hurry().is_cancelled())
         return failure(ErrorCode::unreachable, "the connection to the supervisor was lost");
     return {};
+}
+
+std::vector<OperationId> Batch::known_ids() const {
+    std::vector<OperationId> ids;
+    for (const auto& [id, index] : ids_)
+        ids.push_back(id);
+    return ids;
+}
+
+Result<> Batch::pass_on(int signal_number) {
+    if (signal_number == SIGWINCH) parts_.bar.resized();
+    if (ids_.empty()) return {};
+    ipc::SignalParams params;
+    params.selector.ids = known_ids();
+    params.signal = signal_number;
+    const auto sent = parts_.connection.send("operation.signal", ipc::encode(params));
+    if (!sent) return std::unexpected(sent.error());
+    return {};
+}
+
+Result<> Batch::suspend_if_asked() {
+    if (!parts_.pausing.is_busy()) return {};
+    const bool all_known = std::ranges::none_of(
+        slots_, [](const Slot& slot) { return slot.is_used && slot.id == 0 && !slot.is_refused; });
+    const auto is_time = parts_.pausing.advance(known_ids(), all_known);
+    if (!is_time) return std::unexpected(is_time.error());
+    if (!*is_time) return {};
+    parts_.bar.hide();
+    parts_.pausing.stop();
+    signals_came_ = true;
+    return suspend_if_asked();
 }
 
 // Those whose id is known; the others once it is.
@@ -247,7 +281,7 @@ Result<> Batch::cancel_all() {
 }
 
 Result<> Batch::start_more() {
-    if (next_by_ || !parts_.connection.is_up()) return {};
+    if (next_by_ || !parts_.connection.is_up() || parts_.pausing.is_busy()) return {};
     while (parts_.schedule.may_start() && parts_.pool.has_one()) {
         const std::size_t index = free_slots_.back();
         auto job = parts_.commands.next(index + 1);
@@ -321,6 +355,7 @@ Result<> Batch::ask(std::size_t index) {
 // again.
 Result<> Batch::ask_again() {
     requests_.clear();
+    parts_.pausing.renewed();
     next_by_.reset();
     for (std::size_t index = 0; index < slots_.size(); ++index) {
         Slot& slot = slots_[index];
@@ -342,6 +377,7 @@ void Batch::wait_for_something() {
                         {wants_input ? parts_.commands.reader().fd() : -1, POLLIN, 0}};
     int timeout = next_by_ && parts_.connection.is_up() ? 200 : parts_.connection.poll_timeout();
     timeout = sooner(timeout, parts_.bar.poll_timeout(Clock::now()));
+    timeout = sooner(timeout, parts_.pausing.poll_timeout());
     // Interrupted or not, everybody is asked what there is.
     signals_came_ = ::poll(watched, std::size(watched), timeout) < 0 || watched[1].revents != 0;
     if (watched[3].revents == 0) return;

@@ -10,6 +10,7 @@
 
 #include "cli/batch/bar.h"
 #include "cli/batch/commands.h"
+#include "cli/batch/pausing.h"
 #include "cli/batch/printer.h"
 #include "cli/batch/requests.h"
 #include "cli/batch/schedule.h"
@@ -27,7 +28,8 @@ namespace cancelable::cli {
 // A lost supervisor is replaced, and asked again: for the operations whose id is known, and by their keys for
 // those that it may or may not have begun. What was begun is never begun twice.
 //
-// It ends when everything is gone. A signal cancels all of it politely, a second one at once.
+// It ends when everything is gone. A signal cancels all of it politely, a second one at once; Ctrl-Z pauses
+// all of it.
 class Batch {
 public:
     struct Parts {
@@ -40,6 +42,7 @@ public:
         Printer& printer;
         Schedule& schedule;
         BatchBar& bar;
+        BatchPausing& pausing;
         std::size_t jobs;
     };
     explicit Batch(Parts parts);
@@ -79,6 +82,9 @@ private:
     Result<> ask_again();
     Result<> ask(std::size_t index);
     Result<> hear_signals();
+    Result<> pass_on(int signal_number);
+    Result<> suspend_if_asked();
+    std::vector<OperationId> known_ids() const;
     Result<> cancel_all();
     Result<> start_more();
     Result<> start_one(std::size_t index, Job job);

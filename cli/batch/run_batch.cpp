@@ -94,8 +94,8 @@ int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& i
     if (around) requests.know_parent(around->is_object() ? around->value("id", OperationId{0}) : 0);
 
     // From here on a signal is for the batch. Before, it ends this program, and nothing has been started.
-    static constexpr int kWatched[] = {SIGWINCH};
-    const auto signals = SignalTokens::install(kWatched);
+    static constexpr int kPassedOn[] = {SIGUSR1, SIGUSR2, SIGWINCH};
+    const auto signals = SignalTokens::install(kPassedOn);
     if (!signals) return fail(signals.error());
 
     Commands commands(source->get(), {input.null_separated, std::move(command)});
@@ -104,7 +104,9 @@ int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& i
     Schedule schedule(jobs, settings->batch.halt);
     ProgressLine line(STDERR_FILENO, {}, !globals.quiet);
     BatchBar bar(line, commands, size_of(*source));
-    Batch batch({globals, *connection, **signals, commands, requests, pool, printer, schedule, bar, jobs});
+    BatchPausing pausing(*connection, (*signals)->wake_fd());
+    Batch batch(
+        {globals, *connection, **signals, commands, requests, pool, printer, schedule, bar, pausing, jobs});
     const auto start = std::chrono::steady_clock::now();
     const auto ended = batch.run();
     bar.hide();

@@ -264,6 +264,49 @@ TEST_CASE("a second Ctrl-C ends a deaf batch at once") {
     CHECK(tree.alive() == std::vector<pid_t>{});
 }
 
+TEST_CASE("Ctrl-Z pauses all that a batch runs, and starts nothing until it goes on") {
+    Sandbox sandbox;
+    Fifo up = sandbox.fifo();
+    const std::string line = Sandbox::fixture("announce_and_stay") + " " + up.path() + "\n";
+    const std::string file = sandbox.write_file("lines", line + line + "echo last\n");
+    TerminalSession terminal({"/bin/sh", "-i"}, sandbox.options());
+    terminal.type("set -m; " + Sandbox::program() + " run --batch " + file + " -j2\n");
+    REQUIRE(up.wait_for_line() == "up");
+    REQUIRE(up.wait_for_line() == "up");
+    const auto have = [&](const std::string& status, std::size_t number) {
+        wait_until("they are " + status, [&] { return sandbox.list({"--status", status}).size() == number; });
+    };
+    terminal.type("\x1a");
+    have("paused", 2);
+    // While one has ended there is a place for the next, but the batch is stopped.
+    CHECK(sandbox.run({"cancel", sandbox.list().at(0).at("id").dump(), "--now"}).status == 0);
+    terminal.type("echo sh''ell\n");
+    terminal.wait_for("shell");
+    CHECK(sandbox.list().size() == 1);
+    CHECK(sandbox.list({"--all"}).size() == 2);
+    terminal.type("fg\n");
+    terminal.wait_for("last");
+    have("running", 1);
+    CHECK(sandbox.run({"cancel", "--all"}).status == 0);
+    terminal.wait_for("3 operations: 1 completed, 2 failed");
+    terminal.type("exit\n");
+    terminal.wait();
+}
+
+TEST_CASE("SIGUSR1 is passed on to all that a batch runs") {
+    Sandbox sandbox;
+    Fifo up = sandbox.fifo();
+    const std::string line =
+        "trap 'echo got; exit 7' USR1; echo up >" + up.path() + "; while :; do sleep 0.05; done\n";
+    Child client = sandbox.start(batch(sandbox.write_file("lines", line + line), {"-j2"}));
+    REQUIRE(up.wait_for_line() == "up");
+    REQUIRE(up.wait_for_line() == "up");
+    client.signal(SIGUSR1);
+    const Finished finished = client.wait();
+    CHECK(finished.status == 2);
+    CHECK(finished.out == "got\ngot\n");
+}
+
 TEST_CASE("a batch whose client is killed ends") {
     Sandbox sandbox;
     Fifo up = sandbox.fifo();
