@@ -121,8 +121,7 @@ Result<> Batch::handle_response(const ipc::Response& response) {
     const auto id = operation->find("id");
     if (id == operation->end() || !id->is_number_unsigned())
         return failure(ErrorCode::protocol, "the supervisor does not tell the id of an operation");
-    know(index, id->get<OperationId>());
-    return {};
+    return know(index, id->get<OperationId>());
 }
 
 Result<> Batch::handle_end(const json& encoded) {
@@ -139,10 +138,13 @@ Result<> Batch::handle_end(const json& encoded) {
     return {};
 }
 
-void Batch::know(std::size_t index, OperationId id) {
+Result<> Batch::know(std::size_t index, OperationId id) {
     slots_[index].id = id;
     ids_.insert_or_assign(id, index);
     if (end_) end_is_due_ = true;
+    for (const int number : std::exchange(slots_[index].signals, {}))
+        if (auto sent = send_signal(number, {id}); !sent) return sent;
+    return {};
 }
 
 void Batch::finish(std::size_t index, const Operation& operation) {
@@ -232,9 +234,17 @@ std::vector<OperationId> Batch::known_ids() const {
 
 Result<> Batch::pass_on(int signal_number) {
     if (signal_number == SIGWINCH) parts_.bar.resized();
-    if (ids_.empty()) return {};
+    // A command may run before we are told its id.
+    for (Slot& slot : slots_)
+        if (slot.is_used && slot.id == 0 && !std::ranges::count(slot.signals, signal_number))
+            slot.signals.push_back(signal_number);
+    return send_signal(signal_number, known_ids());
+}
+
+Result<> Batch::send_signal(int signal_number, std::vector<OperationId> ids) {
+    if (ids.empty()) return {};
     ipc::SignalParams params;
-    params.selector.ids = known_ids();
+    params.selector.ids = std::move(ids);
     params.signal = signal_number;
     const auto sent = parts_.connection.send("operation.signal", ipc::encode(params));
     if (!sent) return std::unexpected(sent.error());

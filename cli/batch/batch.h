@@ -61,6 +61,7 @@ private:
         std::uint64_t request = 0;  // that has not been answered; 0: none
         OperationId id = 0;         // 0: not known yet
         bool is_refused = false;    // by a supervisor that is about to leave: it has not begun
+        std::vector<int> signals;   // to be passed on once its id is known
         int asked_to_end = 0;       // 1: politely, 2: at once
         bool may_leave = false;
         bool preserve_status = false;
@@ -83,12 +84,13 @@ private:
     Result<> ask(std::size_t index);
     Result<> hear_signals();
     Result<> pass_on(int signal_number);
+    Result<> send_signal(int signal_number, std::vector<OperationId> ids);
     Result<> suspend_if_asked();
     std::vector<OperationId> known_ids() const;
     Result<> cancel_all();
     Result<> start_more();
     Result<> start_one(std::size_t index, Job job);
-    void know(std::size_t index, OperationId id);
+    Result<> know(std::size_t index, OperationId id);
     void finish(std::size_t index, const Operation& operation);
     void finish(std::size_t index, Schedule::Ending how, bool is_gone, std::string note);
     void free(std::size_t index);
