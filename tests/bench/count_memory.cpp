@@ -1,4 +1,5 @@
-// Memory that is nobody else's, in whole pages: so one operation's is that of many, divided.
+// Anonymous memory, in whole pages: so one operation's is that of many, divided. Pages of the program's file
+// would count or not as others run it too, and as it has been written to the disk since it was built.
 #include "tests/bench/counting.h"
 #include "tests/bench/statistics.h"
 #include "tests/bench/world.h"
@@ -17,10 +18,10 @@ std::vector<Count> count_memory(const std::string& directory) {
     world.start_operations(kFirst, "first", kSleep);
     world.run({"cancel", "first"});
     world.wait_until_released();
-    const long before = private_kib(world.supervisor());
+    const long before = anonymous_kib(world.supervisor());
     const pid_t last = world.start_operations(kOperations, "many", kSleep);
     settle(last, "sleep");
-    const long after = private_kib(world.supervisor());
+    const long after = anonymous_kib(world.supervisor());
     const double bytes = static_cast<double>(after - before) * 1024 / kOperations;
     return {{"memory.supervisor", bytes, 8}};
 }

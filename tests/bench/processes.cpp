@@ -111,8 +111,8 @@ long pss_kib(pid_t pid) {
     return sum_of(pid, "smaps_rollup", {"Pss:"});
 }
 
-long private_kib(pid_t pid) {
-    return sum_of(pid, "smaps_rollup", {"Private_Dirty:", "SwapPss:"});
+long anonymous_kib(pid_t pid) {
+    return sum_of(pid, "smaps_rollup", {"Anonymous:", "SwapPss:"});
 }
 
 std::uint64_t wake_ups(pid_t pid) {

@@ -29,8 +29,8 @@ std::string output_of(const Words& words, Setup setup = {});
 
 // From /proc. They throw where the process is gone.
 pid_t parent_of(pid_t pid);
-long pss_kib(pid_t pid);      // proportional set size: shared pages count by their share
-long private_kib(pid_t pid);  // what it has written: text is private or not as others run the same program
+long pss_kib(pid_t pid);        // proportional set size: shared pages count by their share
+long anonymous_kib(pid_t pid);  // what it has written for itself: no page of any file, whoever else has that
 std::uint64_t wake_ups(pid_t pid);   // voluntary context switches of all threads, since its start
 std::size_t descriptors(pid_t pid);  // open ones
 

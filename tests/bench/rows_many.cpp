@@ -14,13 +14,13 @@ constexpr int kTenth = 10;
 const Words kSleep{"sleep", "100000"};
 
 // Memory and rows come to rest some time after the last operation has started.
-long settled_private_kib(pid_t pid) {
+long settled_memory_kib(pid_t pid) {
     using namespace std::chrono_literals;
-    long value = private_kib(pid);
+    long value = anonymous_kib(pid);
     const auto end = std::chrono::steady_clock::now() + 20s;
     for (int same = 0; same < 8 && std::chrono::steady_clock::now() < end;) {
         ::poll(nullptr, 0, 250);
-        const long now = private_kib(pid);
+        const long now = anonymous_kib(pid);
         same = now == value ? same + 1 : 0;
         value = now;
     }
@@ -30,7 +30,7 @@ long settled_private_kib(pid_t pid) {
 Row memory_row(long before, long after) {
     Row row{
         .id = "memory", .what = "supervisor memory for each of 5,000 operations", .unit = "KiB", .target = 4};
-    row.ours = {"private memory", summarize({static_cast<double>(after - before) / kMany})};
+    row.ours = {"anonymous memory", summarize({static_cast<double>(after - before) / kMany})};
     row.others = {{"the supervisor before", summarize({static_cast<double>(before)})},
                   {"the supervisor with them", summarize({static_cast<double>(after)})}};
     return row;
@@ -47,10 +47,10 @@ std::vector<Row> measure_many(const Settings& settings) {
         world->run({"cancel", "first"});
         world->run({"list", "--all"});
     }
-    const long before = settled_private_kib(among.supervisor());
+    const long before = settled_memory_kib(among.supervisor());
     among.start_operations(kMany, "many", kSleep);
     alone.start_operations(1, "many", kSleep);
-    const long after = settled_private_kib(among.supervisor());
+    const long after = settled_memory_kib(among.supervisor());
 
     std::vector<Contestant> runs{
         {"among 5,000 operations", {}, [&] { among.run({"run", "--", "true"}); }},

@@ -40,11 +40,11 @@ std::vector<Row> measure_shim(const Settings& settings) {
     std::vector<double> unshared;
     for (const World::Sleeper& sleeper : others) {
         values.push_back(static_cast<double>(pss_kib(parent_of(sleeper.pid))));
-        unshared.push_back(static_cast<double>(private_kib(parent_of(sleeper.pid))));
+        unshared.push_back(static_cast<double>(anonymous_kib(parent_of(sleeper.pid))));
     }
     Row row{.id = "shim", .what = "memory of a shim (PSS), the only one", .unit = "KiB", .target = 250};
     row.ours = {"alone", summarize({alone})};
-    row.others = {{"among 50", summarize(values)}, {"of that its own", summarize(unshared)}};
+    row.others = {{"among 50", summarize(values)}, {"of that anonymous", summarize(unshared)}};
     return {std::move(row)};
 }
 

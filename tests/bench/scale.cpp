@@ -84,10 +84,10 @@ std::string text(const Use& use) {
 // Once nothing of what has ended is on its way any more. Memory is read when it has not changed for a while.
 Use use_at_rest(World& world) {
     world.wait_until_released();
-    Use use{descriptors(world.supervisor()), private_kib(world.supervisor())};
+    Use use{descriptors(world.supervisor()), anonymous_kib(world.supervisor())};
     wait_until("the supervisor at rest", [&] {
         ::poll(nullptr, 0, 300);
-        const Use now{descriptors(world.supervisor()), private_kib(world.supervisor())};
+        const Use now{descriptors(world.supervisor()), anonymous_kib(world.supervisor())};
         const bool same = now.descriptors == use.descriptors && now.memory_kib == use.memory_kib;
         use = now;
         return same;
@@ -122,7 +122,7 @@ void round(World& world, const std::string& name, const Options& options, bool w
     const auto pids = processes_of(live);
     for (const pid_t pid : pids)
         settle(pid, "sleep");
-    const Use use{descriptors(world.supervisor()), private_kib(world.supervisor())};
+    const Use use{descriptors(world.supervisor()), anonymous_kib(world.supervisor())};
     const std::chrono::duration<double> starting = Clock::now() - started;
     if (with_hold) hold(world, name, options);
 
