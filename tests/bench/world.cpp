@@ -23,6 +23,12 @@ Value value_of(Result<Value> result) {
     return std::move(*result);
 }
 
+// Where one does not run, it says why: for thousands, that descriptors or processes have run out.
+pid_t pid_of(const nlohmann::json& operation) {
+    if (const auto& pid = operation.at("pid"); pid.is_number()) return pid.get<pid_t>();
+    throw std::runtime_error("an operation does not run: " + operation.dump());
+}
+
 Words join(const std::string& first, Words rest) {
     rest.insert(rest.begin(), first);
     return rest;
@@ -118,8 +124,7 @@ nlohmann::json World::description(const std::string& name, const Words& command)
 
 World::Sleeper World::start_sleep() {
     const auto operation = call("operation.run", description("sleep", {"sleep", "100000"}));
-    Sleeper sleeper{std::to_string(operation.at("id").get<std::uint64_t>()),
-                    operation.at("pid").get<pid_t>()};
+    Sleeper sleeper{std::to_string(operation.at("id").get<std::uint64_t>()), pid_of(operation)};
     settle(sleeper.pid, "sleep");
     return sleeper;
 }
@@ -138,7 +143,7 @@ pid_t World::start_operations(std::size_t count, const std::string& name, const 
             continue;
         }
         if (auto* response = std::get_if<ipc::Response>(&*message)) {
-            last = value_of(std::move(response->result)).at("pid").get<pid_t>();
+            last = pid_of(value_of(std::move(response->result)));
             ++answered;
         }
     }
