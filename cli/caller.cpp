@@ -1,6 +1,7 @@
 #include "cli/caller.h"
 
 #include <fmt/format.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -46,6 +47,17 @@ void set_variable(std::vector<std::string>& environment, const std::string& key,
     const std::string start = key + "=";
     std::erase_if(environment, [&](const std::string& entry) { return entry.starts_with(start); });
     environment.push_back(start + value);
+}
+
+Result<UniqueFd> in_memory(const std::vector<std::string>& environment) {
+    std::string bytes;
+    for (const std::string& variable : environment)
+        bytes.append(variable).push_back('\0');
+    UniqueFd memory(::memfd_create("environment", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!memory) return system_error("cannot get memory for the environment");
+    if (auto written = write_all(memory.get(), std::as_bytes(std::span(bytes))); !written)
+        return std::unexpected(written.error());
+    return memory;
 }
 
 Result<WorkingDirectory> open_working_directory(const std::string& path) {

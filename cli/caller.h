@@ -19,6 +19,9 @@ LaunchSettings caller_settings(unsigned closed_stdio);
 // Sets a variable in a list of KEY=VALUE.
 void set_variable(std::vector<std::string>& environment, const std::string& key, const std::string& value);
 
+// As operation.run takes it for a descriptor: each variable with a zero byte behind it.
+Result<UniqueFd> in_memory(const std::vector<std::string>& environment);
+
 struct WorkingDirectory {
     UniqueFd fd;       // O_PATH: enough to start a command in, and permitted where reading is not
     std::string text;  // absolute, for people; ends in " (deleted)" where it is

@@ -25,6 +25,19 @@ std::string longest_name(const std::string& names) {
     return comma == std::string::npos ? names : names.substr(comma + 1);
 }
 
+// Whether a word may be one of these names ("-t,--timeout"), alone, with a value, or among other letters.
+bool mentions(std::string_view word, std::string_view names) {
+    const std::string_view typed = word.substr(0, word.find('='));
+    while (!names.empty()) {
+        const std::string_view name = names.substr(0, names.find(','));
+        names.remove_prefix(std::min(names.size(), name.size() + 1));
+        if (typed == name) return true;
+        const bool is_letter = name.size() == 2 && !word.starts_with("--");
+        if (is_letter && word.find(name[1]) != std::string_view::npos) return true;
+    }
+    return false;
+}
+
 // Carries a complete sentence through CLI11.
 struct Refusal : CLI::ValidationError {
     explicit Refusal(const std::string& sentence) : CLI::ValidationError("", sentence), told(sentence) {}
@@ -39,11 +52,18 @@ struct Options::Impl {
     std::string examples;
     std::string group = "Options";
     std::vector<std::string> long_names{"--help"};
+    // CLI11 gets only those that may be meant: to make all of them takes longer than the rest of a run.
+    struct Declared {
+        std::string names;
+        std::function<void(CLI::App&)> make;
+    };
+    std::vector<Declared> declared;
     std::vector<std::string>* command = nullptr;
     std::vector<std::string>* words = nullptr;
     std::string usage_tail;
     std::string words_help;
 
+    void make_options(const std::vector<std::string>& args);
     std::string help() const;
     std::optional<int> take_command(std::vector<std::string> rest) const;
     std::optional<int> take_words(const std::vector<std::string>& rest) const;
@@ -91,7 +111,10 @@ void Options::group(const std::string& title) {
 }
 
 void Options::flag(const std::string& names, const std::string& help, std::function<void()> said) {
-    impl_->app.add_flag_callback(names, std::move(said), help)->group(impl_->group);
+    impl_->declared.push_back(
+        {names, [names, help, said = std::move(said), group = impl_->group](CLI::App& app) {
+             app.add_flag_callback(names, said, help)->group(group);
+         }});
     impl_->long_names.push_back(longest_name(names));
 }
 
@@ -101,17 +124,20 @@ void Options::flag(const std::string& names, const std::string& help, bool& targ
 
 void Options::value(const std::string& names, const std::string& placeholder, const std::string& help,
                     Take take) {
-    const auto take_all = [names, take = std::move(take)](const CLI::results_t& values) {
+    auto take_all = [names, take = std::move(take)](const CLI::results_t& values) {
         for (const std::string& text : values)
             if (const auto taken = take(text); !taken)
                 throw Refusal(fmt::format("{}: {}", longest_name(names), taken.error().sentence()));
         return true;
     };
-    impl_->app.add_option(names, take_all, help)
-        ->type_name(placeholder)
-        ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-        ->allow_extra_args(false)
-        ->group(impl_->group);
+    impl_->declared.push_back({names, [names, placeholder, help, take_all = std::move(take_all),
+                                       group = impl_->group](CLI::App& app) {
+                                   app.add_option(names, take_all, help)
+                                       ->type_name(placeholder)
+                                       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
+                                       ->allow_extra_args(false)
+                                       ->group(group);
+                               }});
     impl_->long_names.push_back(longest_name(names));
 }
 
@@ -167,6 +193,26 @@ void Options::command(std::vector<std::string>& target) {
     impl_->app.prefix_command();
 }
 
+// Those that some word mentions, be it one of the command's own; all, where a word is none of them: for the
+// help, and for the sentence on what is wrong.
+void Options::Impl::make_options(const std::vector<std::string>& args) {
+    std::vector<bool> is_meant(declared.size(), false);
+    bool all = false;
+    for (std::size_t i = 0; i < args.size() && args[i] != "--" && !all; ++i) {
+        if (!is_option(args[i])) {
+            // The command, unless it is the value of an option.
+            if (command != nullptr && (i == 0 || !is_option(args[i - 1]))) break;
+            continue;
+        }
+        bool known = false;
+        for (std::size_t k = 0; k < declared.size(); ++k)
+            if (mentions(args[i], declared[k].names)) known = is_meant[k] = true;
+        all = !known || mentions(args[i], "-h,--help");
+    }
+    for (std::size_t k = 0; k < declared.size(); ++k)
+        if (all || is_meant[k]) declared[k].make(app);
+}
+
 std::string Options::Impl::help() const {
     std::string text = app.help();
     const std::string badge = "[OPTIONS]\n";
@@ -183,6 +229,7 @@ std::string Options::Impl::help() const {
 
 std::optional<int> Options::parse(const std::vector<std::string>& args) {
     Impl& self = *impl_;
+    self.make_options(args);
     if (!self.examples.empty()) self.app.footer("Examples:\n" + self.examples);
     try {
         // CLI11 takes the words from the back.

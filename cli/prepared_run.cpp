@@ -68,6 +68,9 @@ Result<PreparedRun> prepare_run(const Globals& globals, const RunSettings& setti
     params.watch = !settings.detach;
 
     prepared.pass("cwd", std::move(cwd->fd));
+    auto environment = in_memory(std::exchange(params.launch.environment, {}));
+    if (!environment) return std::unexpected(environment.error());
+    prepared.pass("environment", std::move(*environment));
     return prepared;
 }
 

@@ -62,7 +62,7 @@ Result<LaunchedShim> ShimLauncher::launch(const OperationSpec& spec, const Launc
     kill_point("accepted");
     auto listener = listen_for_supervisors(directory_, spec.id);
     kill_point("bound");
-    auto shim = listener ? start(spec, settings, descriptors, listener->get(), directory_)
+    auto shim = listener ? guard(spec, settings, descriptors, listener->get(), directory_)
                          : std::unexpected(std::move(listener.error()));
     if (!shim) remove_traces(directory_, spec.id);
     kill_point("launched");
@@ -71,32 +71,58 @@ Result<LaunchedShim> ShimLauncher::launch(const OperationSpec& spec, const Launc
 
 Result<LaunchedShim> ShimLauncher::launch_unlisted(const OperationSpec& spec, const LaunchSettings& settings,
                                                    const LaunchDescriptors& descriptors) {
-    return start(spec, settings, descriptors, -1, -1);
+    return guard(spec, settings, descriptors, -1, -1);
 }
 
-Result<LaunchedShim> ShimLauncher::start(const OperationSpec& spec, const LaunchSettings& settings,
+Result<LaunchedShim> ShimLauncher::guard(const OperationSpec& spec, const LaunchSettings& settings,
                                          const LaunchDescriptors& descriptors, int listener, int directory) {
     auto memory = sealed_memory(encode(spec, settings));
     if (!memory) return std::unexpected(memory.error());
+    BorrowedAssignment assignment;
+    assignment[ShimDescriptors::kListener] = listener;
+    assignment[ShimDescriptors::kSpec] = memory->get();
+    assignment[ShimDescriptors::kDirectory] = directory;
+    assignment[ShimDescriptors::kCwd] = descriptors.cwd;
+    assignment[ShimDescriptors::kLifeline] = descriptors.lifeline;
+    for (int fd = 0; fd < 3; ++fd)
+        assignment[ShimDescriptors::kStdin + fd] = descriptors.stdio[static_cast<std::size_t>(fd)];
+    if (auto shim = assign(assignment)) return std::move(*shim);
+    return start(spec, assignment);
+}
+
+// One that has died meanwhile, or cannot be told at once, is passed over.
+std::optional<LaunchedShim> ShimLauncher::assign(const BorrowedAssignment& assignment) {
+    while (pool_ != nullptr) {
+        auto shim = pool_->take();
+        if (!shim) break;
+        if (send_assignment(shim->channel.get(), assignment)) return shim;
+        pool_->end(std::move(*shim));
+    }
+    return std::nullopt;
+}
+
+Result<LaunchedShim> ShimLauncher::start(const OperationSpec& spec, const BorrowedAssignment& assignment) {
     int pair[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return system_error("cannot make a channel");
     UniqueFd ours(pair[0]);
     const UniqueFd theirs(pair[1]);
 
-    const auto or_null = [this](int fd) { return fd >= 0 ? fd : null_.get(); };
-    const std::array<DescriptorMove, 9> moves{{{0, or_null(descriptors.stdio[0])},
-                                               {1, or_null(descriptors.stdio[1])},
-                                               {2, or_null(descriptors.stdio[2])},
-                                               {ShimDescriptors::kChannel, theirs.get()},
-                                               {ShimDescriptors::kListener, listener},
-                                               {ShimDescriptors::kSpec, memory->get()},
-                                               {ShimDescriptors::kDirectory, directory},
-                                               {ShimDescriptors::kCwd, descriptors.cwd},
-                                               {ShimDescriptors::kLifeline, descriptors.lifeline}}};
-    // The arguments are for whoever reads a process list.
-    const std::string id = listener >= 0 ? std::to_string(spec.id) : "-";
-    const std::array<const char*, 4> argv{"cancelable-shim", id.c_str(), spec.name.c_str(), nullptr};
+    std::array<DescriptorMove, ShimDescriptors::kFirst + ShimDescriptors::kCount> moves;
+    for (int fd = 0; fd < ShimDescriptors::kChannel; ++fd)
+        moves[static_cast<std::size_t>(fd)] = {fd, null_.get()};
+    moves[ShimDescriptors::kChannel] = {ShimDescriptors::kChannel, theirs.get()};
+    for (int number = ShimDescriptors::kFirst; number <= ShimDescriptors::kStderr; ++number)
+        moves[static_cast<std::size_t>(number)] = {number, assignment[number]};
+    // The arguments are for whoever reads a process list, and the empty ones make room for later operations'.
+    const bool is_listed = assignment[ShimDescriptors::kListener] >= 0;
+    const std::string id = is_listed ? std::to_string(spec.id) : "-";
+    std::array<const char*, 48> argv;
+    argv.fill("");
+    argv[0] = "cancelable-shim";
+    argv[1] = id.c_str();
+    argv[2] = spec.name.c_str();
+    argv.back() = nullptr;
     const std::array<const char*, 1> environment{nullptr};
     const std::array<const char*, 1> paths{shim_path_.c_str()};
     auto process = spawn({.paths = paths,

@@ -1,11 +1,14 @@
 #pragma once
 
 #include <array>
+#include <optional>
 #include <string>
 
 #include "engine/process/fd.h"
 #include "engine/process/spawn.h"
+#include "engine/shim/channel.h"
 #include "engine/shim/spec.h"
+#include "engine/shim_pool.h"
 
 namespace cancelable {
 
@@ -14,11 +17,6 @@ struct LaunchDescriptors {
     std::array<int, 3> stdio{-1, -1, -1};
     int cwd = -1;
     int lifeline = -1;
-};
-
-struct LaunchedShim {
-    Child process;
-    UniqueFd channel;
 };
 
 // Starts the shim of an operation. An interface, so that the supervisor can be tested without processes.
@@ -41,6 +39,9 @@ public:
     // `directory` is where channels and exit records are; borrowed.
     static Result<ShimLauncher> create(std::string shim_path, int directory);
 
+    // Uses shims that are idle in `pool`, which is borrowed, before it starts one.
+    void take_from(ShimPool& pool) noexcept { pool_ = &pool; }
+
     Result<LaunchedShim> launch(const OperationSpec& spec, const LaunchSettings& settings,
                                 const LaunchDescriptors& descriptors) override;
     Result<LaunchedShim> launch_unlisted(const OperationSpec& spec, const LaunchSettings& settings,
@@ -51,12 +52,15 @@ private:
         : shim_path_(std::move(shim_path)), directory_(directory), null_(std::move(null)) {}
 
     // `listener` and `directory` are -1 for one that is not listed.
-    Result<LaunchedShim> start(const OperationSpec& spec, const LaunchSettings& settings,
+    Result<LaunchedShim> guard(const OperationSpec& spec, const LaunchSettings& settings,
                                const LaunchDescriptors& descriptors, int listener, int directory);
+    std::optional<LaunchedShim> assign(const BorrowedAssignment& assignment);
+    Result<LaunchedShim> start(const OperationSpec& spec, const BorrowedAssignment& assignment);
 
     std::string shim_path_;
     int directory_;
     UniqueFd null_;  // /dev/null
+    ShimPool* pool_ = nullptr;
 };
 
 // Connects to the shim of a live operation. ECONNREFUSED or ENOENT: there is no such shim any more.

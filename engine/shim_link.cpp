@@ -57,7 +57,7 @@ void ShimLink::read_channel() {
         // What is no report comes from a shim gone mad, and is as good as nothing.
         if (auto report = decode_report(packet->bytes)) {
             const auto reported = callbacks_.reported;
-            reported(std::move(*report), std::move(packet->descriptor));
+            reported(std::move(*report), packet->take_descriptor());
         }
     }
 }
@@ -70,8 +70,9 @@ void ShimLink::send(const ShimCommand& command, UniqueFd descriptor) {
 
 void ShimLink::flush() {
     while (channel_ && !unsent_.empty()) {
-        const auto sent =
-            send_packet(channel_.get(), unsent_.front().bytes, unsent_.front().descriptor.get());
+        const int descriptor = unsent_.front().descriptor.get();
+        const auto sent = send_packet(channel_.get(), unsent_.front().bytes,
+                                      std::span(&descriptor, descriptor >= 0 ? 1 : 0));
         if (!sent && (sent.error().os_errno == EAGAIN || sent.error().os_errno == ENOBUFS)) break;
         unsent_
             .pop_front();  // A shim that is gone needs no commands; the channel's end is read, not guessed.
@@ -83,6 +84,17 @@ void ShimLink::release() {
     send({.kind = ShimCommandKind::release});
     close_channel();
     if (process_.pidfd) watch_process();
+}
+
+std::optional<LaunchedShim> ShimLink::keep() {
+    if (!channel_ || !unsent_.empty()) return std::nullopt;
+    send({.kind = ShimCommandKind::release, .stay = true});
+    if (!unsent_.empty()) {
+        unsent_.clear();
+        return std::nullopt;
+    }
+    channel_watch_.reset();
+    return LaunchedShim{std::move(process_), std::move(channel_)};
 }
 
 void ShimLink::hang_up() noexcept {

@@ -6,12 +6,13 @@
 #include <deque>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <vector>
 
-#include "engine/launcher.h"
 #include "engine/loop.h"
 #include "engine/process/fd.h"
 #include "engine/shim/channel.h"
+#include "engine/shim_pool.h"
 
 namespace cancelable {
 
@@ -45,6 +46,11 @@ public:
     // for one that has left orphans alone is when the last of them ends; never for a shim that is not our
     // child.
     void release();
+
+    // Instead of release(), for a shim that can stay: it waits for its next operation, and is the caller's
+    // again.
+    // Nothing, where it cannot be told so now.
+    std::optional<LaunchedShim> keep();
 
     // Says nothing more: the shim obeys what was sent, and then finds itself without a supervisor. Closing
     // the channel instead would take back what it has not read yet, where there are reports that we have not

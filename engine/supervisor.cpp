@@ -66,12 +66,16 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                                          clearing_.later(id);
                                  }}),
       ids_(runtime_.get(), state_.get()),
+      idle_shims_(loop),
       launcher_(std::move(launcher)),
       notes_(loop, registry_, operations_.get(),
              [this](OperationId id, const auto& edit) { return change(id, edit); }),
       clearing_(loop, operations_.get()),
       keys_([this](OperationId id) { return registry_.get_operation(id) != nullptr; }),
-      strays_(loop, [this](pid_t pid) { return shims_.contains(pid) || side_commands_.owns(pid); }),
+      strays_(loop,
+              [this](pid_t pid) {
+                  return shims_.contains(pid) || idle_shims_.owns(pid) || side_commands_.owns(pid);
+              }),
       side_commands_(loop, launcher_, strays_, settings_.socket_path),
       hooks_(side_commands_, registry_, events_, operations_.get(), settings_.warn),
       sources_(loop, registry_, side_commands_, settings_.warn),
@@ -93,6 +97,7 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                      }}),
       bridge_(loop, {.log = settings_.warn}),
       left_trees_(bridge_, settings_.socket_path) {
+    launcher_.take_from(idle_shims_);
     if (store_) history_.emplace(registry_, history_writer_, *store_);
 }
 

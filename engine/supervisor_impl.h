@@ -31,6 +31,7 @@
 #include "engine/run_keys.h"
 #include "engine/shim/acceptance.h"
 #include "engine/shim_link.h"
+#include "engine/shim_pool.h"
 #include "engine/side_command.h"
 #include "engine/sources/expression.h"
 #include "engine/sources/operation_sources.h"
@@ -109,13 +110,18 @@ private:
     HistoryWriter history_writer_;
     std::optional<Retention> retention_;
     IdSource ids_;
+    ShimPool idle_shims_;
     ShimLauncher launcher_;
     std::map<OperationId, Live> live_;
     std::unordered_set<OperationId> unheard_;  // adopted, and their shims have not described themselves yet
     std::optional<Adoption> adoption_;         // while it is going on
     std::optional<Unended> remembered_;        // likewise: what the history knows of what is left
-    std::map<OperationId, std::unique_ptr<ShimLink>> adopting_;            // until their first report
-    std::unordered_map<OperationId, std::unique_ptr<ShimLink>> over_;      // until their end is recorded
+    std::map<OperationId, std::unique_ptr<ShimLink>> adopting_;  // until their first report
+    struct Over {
+        std::unique_ptr<ShimLink> link;
+        bool can_stay = false;
+    };
+    std::unordered_map<OperationId, Over> over_;                           // until their end is recorded
     std::unordered_map<OperationId, std::unique_ptr<ShimLink>> released_;  // until their shim is reaped
     std::unordered_set<pid_t> shims_;                                      // our children
     std::map<std::pair<OperationId, std::uint64_t>, Settled>

@@ -90,7 +90,7 @@ void Supervisor::Impl::over(OperationId id, const ShimReport& report) {
     if (entry == live_.end()) return;
     keep_record(id, report);
     const bool has_shim = entry->second.link != nullptr;
-    if (has_shim) over_.emplace(id, std::move(entry->second.link));
+    if (has_shim) over_.emplace(id, Over{std::move(entry->second.link), report.can_stay});
     live_.erase(entry);
     history_writer_.ended(registry_.get_operation(id), {.report = report,
                                                         .release = [this, id] { recorded(id); },
@@ -101,8 +101,17 @@ void Supervisor::Impl::over(OperationId id, const ShimReport& report) {
 void Supervisor::Impl::recorded(OperationId id) {
     const auto over = over_.find(id);
     if (over == over_.end()) return;
-    std::unique_ptr<ShimLink> link = std::move(over->second);
+    const bool can_stay = over->second.can_stay;
+    std::unique_ptr<ShimLink> link = std::move(over->second.link);
     over_.erase(over);
+    // One that is not our child could not be waited for.
+    if (can_stay && !link->is_adopted())
+        if (auto kept = link->keep()) {
+            ancestry_.remove(id);
+            shims_.erase(kept->process.pid);
+            idle_shims_.put(std::move(*kept));
+            return;
+        }
     link->release();
     if (link->is_adopted())
         ancestry_.remove(id);  // Nobody will tell of its end.
@@ -129,7 +138,7 @@ void Supervisor::Impl::shim_gone(OperationId id) {
         return;
     }
     if (const auto over = over_.find(id); over != over_.end()) {
-        shims_.erase(over->second->shim_pid());
+        shims_.erase(over->second.link->shim_pid());
         over_.erase(over);
         history_writer_.secure(id);  // Killed while it waited to be let go.
         return;

@@ -15,7 +15,8 @@ namespace {
 using nlohmann::json;
 
 constexpr std::array<std::string_view, 3> kOrphans{"kill", "wait", "leave"};
-constexpr std::array<std::string_view, 5> kDescriptors{"stdin", "stdout", "stderr", "cwd", "lifeline"};
+constexpr std::array<std::string_view, 6> kDescriptors{"stdin", "stdout",   "stderr",
+                                                       "cwd",   "lifeline", "environment"};
 
 constexpr std::string_view kNoParent = "none";
 
@@ -125,7 +126,7 @@ json encode(const RunParams& run) {
     json encoded = json::object();
     if (!run.descriptors.empty()) encoded["descriptors"] = run.descriptors;
     encoded["command"] = encode_strings(spec.command);
-    encoded["environment"] = encode_strings(launch.environment);
+    if (!launch.environment.empty()) encoded["environment"] = encode_strings(launch.environment);
     if (!spec.cwd.empty()) encoded["cwd"] = bytes_to_json(spec.cwd);
     if (!spec.name.empty()) encoded["name"] = bytes_to_json(spec.name);
     if (!spec.tags.empty()) encoded["tags"] = encode_tags(spec.tags);
@@ -168,6 +169,9 @@ Result<RunParams> decode_run(json encoded) {
     params.get("command", spec.command);
     if (spec.command.empty()) params.fail("command", "is empty");
     params.get("environment", launch.environment);
+    if (params.is_given("environment") &&
+        std::ranges::find(run.descriptors, "environment") != run.descriptors.end())
+        params.fail("environment", "comes as a descriptor too");
     params.get("cwd", spec.cwd);
     params.get("name", spec.name);
     // As the shell's basename: what follows the last slash.

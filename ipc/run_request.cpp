@@ -1,7 +1,11 @@
 #include "ipc/run_request.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <string>
+#include <string_view>
 #include <utility>
 
 namespace cancelable::ipc {
@@ -13,11 +17,33 @@ Result<mode_t> type_of(const UniqueFd& fd) {
     return status.st_mode & S_IFMT;
 }
 
-UniqueFd& place_for(RunRequest& request, const std::string& name) {
+UniqueFd& place_for(RunRequest& request, UniqueFd& environment, const std::string& name) {
+    if (name == "environment") return environment;
     if (name == "stdin") return request.stdio[0];
     if (name == "stdout") return request.stdio[1];
     if (name == "stderr") return request.stdio[2];
     return name == "cwd" ? request.cwd : request.lifeline;
+}
+
+// Only memory: a file's system may hang, and a pipe may never end.
+Result<std::vector<std::string>> read_environment(const UniqueFd& memory) {
+    constexpr off_t kLimit = 8 << 20;  // more than the kernel gives any program
+    struct stat status{};
+    if (::fcntl(memory.get(), F_GET_SEALS) < 0 || ::fstat(memory.get(), &status) != 0)
+        return failure(ErrorCode::usage,
+                       "the descriptor passed as \"environment\" is no memory (memfd_create)");
+    if (status.st_size > kLimit) return failure(ErrorCode::usage, "the environment is larger than 8 MiB");
+    std::string bytes(static_cast<std::size_t>(status.st_size), '\0');
+    const ssize_t got = retry_eintr([&] { return ::pread(memory.get(), bytes.data(), bytes.size(), 0); });
+    if (got < 0) return system_error("cannot read the environment");
+    std::vector<std::string> environment;
+    const std::string_view all = std::string_view(bytes).substr(0, static_cast<std::size_t>(got));
+    for (std::size_t at = 0; at < all.size();) {
+        const auto end = std::min(all.find('\0', at), all.size());
+        environment.emplace_back(all.substr(at, end - at));
+        at = end + 1;
+    }
+    return environment;
 }
 
 Result<> check_cwd(RunRequest& request) {
@@ -55,8 +81,14 @@ Result<RunRequest> make_run_request(RunParams params, std::vector<UniqueFd> desc
     request.spec = std::move(params.spec);
     request.launch = std::move(params.launch);
     request.want_log = params.log;
+    UniqueFd environment;
     for (std::size_t i = 0; i < descriptors.size(); ++i)
-        place_for(request, params.descriptors[i]) = std::move(descriptors[i]);
+        place_for(request, environment, params.descriptors[i]) = std::move(descriptors[i]);
+    if (environment) {
+        auto read = read_environment(environment);
+        if (!read) return std::unexpected(read.error());
+        request.launch.environment = std::move(*read);
+    }
     if (auto checked = check_cwd(request); !checked) return std::unexpected(checked.error());
     if (auto checked = check_lifeline(request); !checked) return std::unexpected(checked.error());
     return request;

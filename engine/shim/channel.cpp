@@ -16,6 +16,8 @@ namespace {
 // which version wrote one stands behind the fields that 0.1.0 had.
 enum class PacketKind : std::uint32_t { command = 0x6332'0001, report = 0x7232'0001 };
 
+constexpr std::size_t kControlSpace = CMSG_SPACE(ShimDescriptors::kCount * sizeof(int));
+
 // The longest description is that of the longest request, and a report is small beside it.
 constexpr off_t kRecordLimit = 32 << 20;
 
@@ -66,6 +68,8 @@ std::vector<std::byte> encode(const ShimCommand& command) {
     out.put(std::chrono::microseconds(command.limit));
     out.put(command.tree);
     out.put(command.number);
+    out.put(command.stay);
+    out.put(command.given);
     return out.take();
 }
 
@@ -89,6 +93,8 @@ Result<ShimCommand> decode_command(std::span<const std::byte> packet) {
     command.limit = std::chrono::duration_cast<std::chrono::milliseconds>(in.get_duration());
     command.tree = in.get<bool>();
     command.number = in.get<std::uint64_t>();
+    command.stay = in.get<bool>();
+    command.given = in.get<std::uint64_t>();
     if (in.is_damaged()) return failure(ErrorCode::protocol, "a command for a shim is cut short");
     return command;
 }
@@ -132,6 +138,7 @@ std::vector<std::byte> encode(const ShimReport& report) {
     out.put(report.paused);
     put_list(out, report.unstoppable);
     out.put(report.pause_answered);
+    out.put(report.can_stay);
     return out.take();
 }
 
@@ -177,36 +184,48 @@ Result<ShimReport> decode_report(std::span<const std::byte> packet) {
     report.paused = in.get<bool>();
     report.unstoppable = get_list<pid_t>(in);
     report.pause_answered = in.get<std::uint64_t>();
+    report.can_stay = in.get<bool>();
     if (in.is_damaged() || report.id == 0)
         return failure(ErrorCode::damaged, "the report of a shim is cut short");
     return report;
 }
 
-Result<> send_packet(int socket, std::span<const std::byte> packet, int descriptor) {
+Result<> send_packet(int socket, std::span<const std::byte> packet, std::span<const int> descriptors) {
     iovec part{const_cast<std::byte*>(packet.data()), packet.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
-    if (descriptor >= 0) {
+    alignas(cmsghdr) char control[kControlSpace] = {};
+    if (!descriptors.empty()) {
         message.msg_control = control;
-        message.msg_controllen = sizeof control;
+        message.msg_controllen = CMSG_SPACE(descriptors.size_bytes());
         cmsghdr* header = CMSG_FIRSTHDR(&message);
         header->cmsg_level = SOL_SOCKET;
         header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(sizeof(int));
-        std::memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+        header->cmsg_len = CMSG_LEN(descriptors.size_bytes());
+        std::memcpy(CMSG_DATA(header), descriptors.data(), descriptors.size_bytes());
     }
     if (retry_eintr([&] { return ::sendmsg(socket, &message, MSG_NOSIGNAL | MSG_DONTWAIT); }) < 0)
         return system_error("cannot write to the channel");
     return {};
 }
 
+Result<> send_assignment(int socket, const BorrowedAssignment& assignment) {
+    ShimCommand command{.kind = ShimCommandKind::assign};
+    std::vector<int> given;
+    for (std::size_t i = 0; i < assignment.descriptors.size(); ++i) {
+        if (assignment.descriptors[i] < 0) continue;
+        command.given |= std::uint64_t{1} << i;
+        given.push_back(assignment.descriptors[i]);
+    }
+    return send_packet(socket, encode(command), given);
+}
+
 Result<Packet> receive_packet(int socket) {
     // On the stack and not cleared: only the pages that the kernel writes to are ever touched.
     std::byte buffer[kPacketLimit];
     iovec part{buffer, sizeof buffer};
-    alignas(cmsghdr) char control[CMSG_SPACE(sizeof(int))] = {};
+    alignas(cmsghdr) char control[kControlSpace] = {};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
@@ -219,9 +238,11 @@ Result<Packet> receive_packet(int socket) {
     for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;
          header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-        int descriptor = -1;
-        std::memcpy(&descriptor, CMSG_DATA(header), sizeof descriptor);
-        packet.descriptor.reset(descriptor);
+        for (std::size_t at = 0; at + sizeof(int) <= header->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+            int descriptor = -1;
+            std::memcpy(&descriptor, CMSG_DATA(header) + at, sizeof descriptor);
+            packet.descriptors.emplace_back(descriptor);
+        }
     }
     packet.bytes.assign(buffer, buffer + length);
     return packet;

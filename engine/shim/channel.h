@@ -3,16 +3,20 @@
 // The supervisor that launches a shim hands it one end of a pair. A supervisor that comes later connects to
 // the listening socket `<id>.channel` that the shim inherited; the newest connection is the one that counts.
 //
-//   supervisor → shim    cancel, signal, release, shield, pause, resume
+//   supervisor → shim    cancel, signal, release, shield, pause, resume, assign
 //   shim → supervisor    report
 //
 // A report is the whole truth about the operation, never a difference to an earlier one, so one that got lost
 // with a supervisor is made good by the next. Once `over` is reported, the shim waits to be released; if
 // nobody is there to do it, it leaves the report as `<id>.exit` in the runtime directory.
+//
+// A shim that can be used again says so in its last report (`can_stay`). Released with `stay` it waits on the
+// same channel until it is assigned the next operation, or until the channel closes.
 #pragma once
 
 #include <sys/types.h>
 
+#include <array>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -30,8 +34,8 @@
 
 namespace cancelable {
 
-// Descriptors that a shim is born with, beside the command's stdio at 0 to 2. The shim of a command that is
-// no operation has no listener and no directory.
+// Descriptors that a shim is born with. Those behind the channel are its first assignment; later ones come
+// through the channel. The shim of a command that is no operation has no listener and no directory.
 struct ShimDescriptors {
     static constexpr int kChannel = 3;
     static constexpr int kListener = 4;
@@ -39,7 +43,28 @@ struct ShimDescriptors {
     static constexpr int kDirectory = 6;  // where <id>.channel and <id>.exit are
     static constexpr int kCwd = 7;        // may be missing: then it is what the description names
     static constexpr int kLifeline = 8;   // may be missing
+    static constexpr int kStdin = 9;      // these three are the command's; may be missing
+    static constexpr int kStdout = 10;
+    static constexpr int kStderr = 11;
+
+    static constexpr int kFirst = kListener;
+    static constexpr std::size_t kCount = 8;
 };
+
+// What a shim is to work with, by the numbers of ShimDescriptors.
+template <class Descriptor>
+struct AssignmentOf {
+    std::array<Descriptor, ShimDescriptors::kCount> descriptors;
+
+    Descriptor& operator[](int number) {
+        return descriptors[static_cast<std::size_t>(number - ShimDescriptors::kFirst)];
+    }
+    const Descriptor& operator[](int number) const {
+        return descriptors[static_cast<std::size_t>(number - ShimDescriptors::kFirst)];
+    }
+};
+using Assignment = AssignmentOf<UniqueFd>;
+using BorrowedAssignment = AssignmentOf<int>;  // -1: none
 
 inline constexpr std::size_t kMessageLimit =
     4096;  // of a cancelation's message, in bytes; longer ones are cut
@@ -55,7 +80,8 @@ enum class ShimCommandKind : std::uint8_t {
     release = 3,
     shield = 4,
     pause = 5,
-    resume = 6
+    resume = 6,
+    assign = 7
 };
 
 struct ShimCommand {
@@ -74,6 +100,8 @@ struct ShimCommand {
     bool tree = false;
     // pause, resume: which request it is, for ShimReport::pause_answered
     std::uint64_t number = 0;
+    bool stay = false;        // release: not to end, but to wait for the next operation
+    std::uint64_t given = 0;  // assign: which descriptors the packet brings, bit 0 for the first
 };
 
 struct ReportedCancelation {
@@ -123,7 +151,8 @@ struct ShimReport {
     bool paused = false;
     std::vector<pid_t> unstoppable;  // of its tree: may not be signalled, and run on
     std::uint64_t pause_answered =
-        0;  // the last request to pause or resume of this connection that is dealt with
+        0;                  // the last request to pause or resume of this connection that is dealt with
+    bool can_stay = false;  // over, without a process left, and fit to be assigned another operation
 };
 
 std::vector<std::byte> encode(const ShimCommand& command);
@@ -132,12 +161,19 @@ Result<ShimCommand> decode_command(std::span<const std::byte> packet);
 Result<ShimReport> decode_report(std::span<const std::byte> packet);
 
 // One packet, without waiting. EAGAIN is an error like others here: system, EAGAIN.
-// `descriptor` ≥ 0 goes along.
-Result<> send_packet(int socket, std::span<const std::byte> packet, int descriptor = -1);
+// The descriptors go along, kCount at the most.
+Result<> send_packet(int socket, std::span<const std::byte> packet, std::span<const int> descriptors = {});
+
+// Gives a shim that stays its next operation.
+Result<> send_assignment(int socket, const BorrowedAssignment& assignment);
 
 struct Packet {
-    std::vector<std::byte> bytes;  // empty: the other side has closed
-    UniqueFd descriptor;           // what came along, if anything did
+    std::vector<std::byte> bytes;       // empty: the other side has closed
+    std::vector<UniqueFd> descriptors;  // what came along
+
+    UniqueFd take_descriptor() noexcept {
+        return descriptors.empty() ? UniqueFd() : std::move(descriptors.front());
+    }
 };
 Result<Packet> receive_packet(int socket);
 

@@ -1,5 +1,5 @@
-#include "engine/shim/shim.h"
+#include "engine/shim/shim_process.h"
 
-int main() {
-    return cancelable::Shim().run();
+int main(int argc, char** argv) {
+    return cancelable::ShimProcess(argc, argv).run();
 }

@@ -4,13 +4,9 @@
 #include "engine/shim/shim.h"
 
 #include <fcntl.h>
-#include <linux/close_range.h>
 #include <poll.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
 
@@ -18,7 +14,6 @@
 #include <array>
 #include <csignal>
 
-#include "engine/process/proc.h"
 #include "engine/process/search_path.h"
 #include "engine/process/signal_names.h"
 #include "engine/process/spawn.h"
@@ -35,25 +30,6 @@ std::chrono::microseconds as_duration(const timeval& time) {
     return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
 }
 
-// A tree may be wide, and each of its processes is held by a descriptor while it is ended.
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
-// The command has its copies by now: ours would keep the other end of its pipes from seeing the end.
-void let_go_of_stdio() {
-    const UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
-    for (int fd = 0; fd < 3; ++fd) {
-        if (null)
-            ::dup2(null.get(), fd);
-        else
-            ::close(fd);
-    }
-}
-
 std::vector<const char*> pointers_to(const std::vector<std::string>& words) {
     std::vector<const char*> pointers;
     pointers.reserve(words.size() + 1);
@@ -65,52 +41,27 @@ std::vector<const char*> pointers_to(const std::vector<std::string>& words) {
 
 }  // namespace
 
-Shim::Shim() {
-    const auto take = [](UniqueFd& fd, int number) {
-        if (::fcntl(number, F_GETFD) >= 0) fd.reset(number);
-    };
-    take(listener_, ShimDescriptors::kListener);
+Shim::Shim(ShimSelf& self, Assignment assignment)
+    : self_(self),
+      spec_memory_(std::move(assignment[ShimDescriptors::kSpec])),
+      listener_(std::move(assignment[ShimDescriptors::kListener])),
+      directory_(std::move(assignment[ShimDescriptors::kDirectory])),
+      cwd_(std::move(assignment[ShimDescriptors::kCwd])),
+      lifeline_(std::move(assignment[ShimDescriptors::kLifeline])),
+      stdio_{std::move(assignment[ShimDescriptors::kStdin]), std::move(assignment[ShimDescriptors::kStdout]),
+             std::move(assignment[ShimDescriptors::kStderr])} {
     // The supervisor has said so before, and the kernel names to whoever connects the process that said it
     // last: so a later supervisor knows the process behind a channel, also of a shim that does not answer.
     if (listener_) static_cast<void>(::listen(listener_.get(), 4));
-    take(directory_, ShimDescriptors::kDirectory);
-    take(cwd_, ShimDescriptors::kCwd);
-    take(lifeline_, ShimDescriptors::kLifeline);
-    // They were passed on, so they came without the flag.
-    ::syscall(SYS_close_range, ShimDescriptors::kChannel, ShimDescriptors::kLifeline, CLOSE_RANGE_CLOEXEC);
-}
-
-int Shim::run() {
-    if (const auto started = start(); !started) {
-        // Without the description there is no operation to report on. The supervisor sees the channel close.
-        return 125;
-    }
-    serve();
-    return 0;
 }
 
 Result<> Shim::start() {
-    if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return system_error("cannot become a subreaper");
-    raise_descriptor_limit();
-
     auto decoded = read_description(spec_memory_.get());
     if (!decoded) return std::unexpected(decoded.error());
     spec_ = std::move(decoded->spec);
     report_.id = spec_.id;
-    report_.shim_pid = ::getpid();
-    if (const auto self = read_stat(report_.shim_pid)) report_.shim_start_time = self->start_time;
-
-    // Everything is blocked, so that what the command sends to its parent is at most a request.
-    sigset_t blocked;
-    ::sigfillset(&blocked);
-    if (::sigprocmask(SIG_SETMASK, &blocked, nullptr) != 0) return system_error("cannot block signals");
-    sigset_t handled;
-    ::sigemptyset(&handled);
-    for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT})
-        ::sigaddset(&handled, number);
-    signals_.reset(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!signals_) return system_error("cannot watch signals");
-
+    report_.shim_pid = self_.pid;
+    report_.shim_start_time = self_.start_time;
     return start_command(decoded->launch);
 }
 
@@ -128,7 +79,9 @@ Result<> Shim::start_command(const LaunchSettings& launch) {
     std::array<DescriptorMove, 3> stdio;
     for (int fd = 0; fd < 3; ++fd) {
         const bool closed = (launch.closed_stdio >> fd & 1U) != 0;
-        stdio[static_cast<std::size_t>(fd)] = {fd, closed ? -1 : fd};
+        const UniqueFd& given = stdio_[static_cast<std::size_t>(fd)];
+        // Our own are /dev/null.
+        stdio[static_cast<std::size_t>(fd)] = {fd, closed ? -1 : given ? given.get() : fd};
     }
     const SpawnRequest request{.paths = std::span(paths).first(candidates.size()),
                                .argv = argv.data(),
@@ -147,10 +100,10 @@ Result<> Shim::start_command(const LaunchSettings& launch) {
                            ? spawn(request)
                            : std::unexpected(SpawnFailure{
                                  false, {ErrorCode::system, "cannot open \"" + spec_.cwd + "\"", cwd_errno}});
-    let_go_of_stdio();
+    // The command has its copies by now: ours would keep the other end of its pipes from seeing the end.
+    for (UniqueFd& fd : stdio_)
+        fd.reset();
     cwd_.reset();
-    // Else our working directory would keep a file system from being unmounted.
-    if (::chdir("/") != 0) return system_error("cannot change to the root directory");
 
     if (child) {
         command_ = child->pid;
@@ -187,7 +140,7 @@ bool Shim::is_finished() const noexcept {
 void Shim::wait_for_events() {
     enum : std::size_t { kSignals, kChannel, kListener, kLifeline, kDeadline, kShields, kCount };
     std::array<pollfd, kCount> watched{};
-    watched[kSignals] = {signals_.get(), POLLIN, 0};
+    watched[kSignals] = {self_.signals.get(), POLLIN, 0};
     watched[kChannel] = {channel_.get(), static_cast<short>(report_is_due_ ? POLLIN | POLLOUT : POLLIN), 0};
     watched[kListener] = {listener_.get(), POLLIN, 0};
     watched[kLifeline] = {lifeline_.get(), 0, 0};  // A hang-up is reported without being asked for.
@@ -259,7 +212,7 @@ void Shim::lifeline_lost() {
 
 void Shim::handle_signals() {
     signalfd_siginfo info{};
-    while (::read(signals_.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    while (::read(self_.signals.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
         if (info.ssi_signo == SIGCHLD) continue;  // reap() looks anyway
         const int number = static_cast<int>(info.ssi_signo);
         cancel({.reason = CancelationReason::signal,
@@ -274,12 +227,14 @@ void Shim::handle_signals() {
 void Shim::reap() {
     while (!no_children_) {
         int status = 0;
-        const pid_t pid = retry_eintr([&] { return ::waitpid(-1, &status, WNOHANG); });
+        rusage usage{};
+        const pid_t pid = retry_eintr([&] { return ::wait4(-1, &status, WNOHANG, &usage); });
         if (pid == 0) return;
         if (pid < 0) {
             no_children_ = errno == ECHILD;
             return;
         }
+        add_usage(usage);
         // The status is kept before any signal is sent: from here on the pid may belong to a stranger.
         if (pid == command_) {
             command_ = -1;
@@ -288,6 +243,15 @@ void Shim::reap() {
             report_is_due_ = true;  // Its children, which have shims of their own, are to hear of it now.
         }
     }
+}
+
+// Each child's, which holds what that has reaped itself: the process's own sum would be that of every
+// operation that it has guarded.
+void Shim::add_usage(const rusage& usage) noexcept {
+    report_.user_time += as_duration(usage.ru_utime);
+    report_.system_time += as_duration(usage.ru_stime);
+    report_.max_rss_bytes =
+        std::max(report_.max_rss_bytes, static_cast<std::uint64_t>(usage.ru_maxrss) * 1024);
 }
 
 void Shim::check_timers() {
@@ -413,13 +377,13 @@ void Shim::declare_over() {
     timeout_at_.reset();
     deadline_.reset();
     lifeline_.reset();
-    rusage usage{};
-    if (::getrusage(RUSAGE_CHILDREN, &usage) == 0) {
-        report_.user_time = as_duration(usage.ru_utime);
-        report_.system_time = as_duration(usage.ru_stime);
-        report_.max_rss_bytes = static_cast<std::uint64_t>(usage.ru_maxrss) * 1024;
-    }
+    report_.can_stay = can_stay();
     report_is_due_ = true;
+}
+
+// Of an operation whose processes are gone nothing is left but what they have made of this process.
+bool Shim::can_stay() const noexcept {
+    return no_children_ && Inheritance::of_this_process() == self_.inheritance;
 }
 
 void Shim::send_report(bool with_spec) {
@@ -434,7 +398,8 @@ void Shim::send_report(bool with_spec) {
             wall_now() + std::chrono::duration_cast<std::chrono::microseconds>(*held_until - Clock::now());
     report_is_due_ = false;
     if (!channel_) return;
-    const auto sent = send_packet(channel_.get(), encode(report_), with_spec ? spec_memory_.get() : -1);
+    const int memory = spec_memory_.get();
+    const auto sent = send_packet(channel_.get(), encode(report_), std::span(&memory, with_spec ? 1 : 0));
     if (sent) return;
     if (sent.error().os_errno == EAGAIN || sent.error().os_errno == ENOBUFS)
         report_is_due_ = true;
@@ -443,14 +408,15 @@ void Shim::send_report(bool with_spec) {
 }
 
 void Shim::read_channel() {
-    while (channel_) {
+    // What follows a release is for whoever comes after this operation.
+    while (channel_ && !released_) {
         auto packet = receive_packet(channel_.get());
         if (!packet && packet.error().os_errno == EAGAIN) return;
         if (!packet || packet->bytes.empty()) {
             channel_.reset();
             return;
         }
-        if (auto command = decode_command(packet->bytes)) obey(*command, std::move(packet->descriptor));
+        if (auto command = decode_command(packet->bytes)) obey(*command, packet->take_descriptor());
     }
 }
 
@@ -478,7 +444,10 @@ void Shim::obey(const ShimCommand& command, UniqueFd descriptor) {
             if (!report_.over) return;
             leave_directory();
             released_ = true;
+            stays_ = command.stay && report_.can_stay;
             return;
+        case ShimCommandKind::assign:
+            return;  // There is one already.
     }
 }
 

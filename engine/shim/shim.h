@@ -1,5 +1,8 @@
 #pragma once
 
+#include <sys/resource.h>
+
+#include <array>
 #include <chrono>
 #include <optional>
 
@@ -9,6 +12,7 @@
 #include "engine/shim/channel.h"
 #include "engine/shim/pause_tree.h"
 #include "engine/shim/shields.h"
+#include "engine/shim/shim_process.h"
 
 namespace cancelable {
 
@@ -24,18 +28,24 @@ namespace cancelable {
 // has the last report, or the exit record holds it.
 class Shim {
 public:
-    // Takes over the descriptors of ShimDescriptors.
-    Shim();
+    // `self` is borrowed, and its channel may be replaced or closed meanwhile.
+    Shim(ShimSelf& self, Assignment assignment);
 
-    // Until released and without children; returns the status to exit with.
-    int run();
+    // Starts the command. An error: there is no operation to report on.
+    Result<> start();
+
+    // Until released and without children.
+    void serve();
+
+    // Afterwards: whether the supervisor wants to assign another operation.
+    bool stays() const noexcept { return stays_; }
 
 private:
     using Clock = TreeCanceller::Clock;
 
-    Result<> start();
     Result<> start_command(const LaunchSettings& launch);
-    void serve();
+    bool can_stay() const noexcept;
+    void add_usage(const rusage& usage) noexcept;
     void wait_for_events();
     void reap();
     void handle_signals();
@@ -59,20 +69,22 @@ private:
     void leave_directory();
     bool is_finished() const noexcept;
 
-    UniqueFd channel_{ShimDescriptors::kChannel};
-    UniqueFd spec_memory_{ShimDescriptors::kSpec};
+    ShimSelf& self_;
+    UniqueFd& channel_ = self_.channel;
+    UniqueFd spec_memory_;
     UniqueFd listener_;   // none: nobody can adopt this shim
     UniqueFd directory_;  // none: it leaves no record
     UniqueFd cwd_;
     UniqueFd lifeline_;
-    UniqueFd signals_;
-    UniqueFd deadline_;  // a timer on the wall clock; none: there is no deadline
+    std::array<UniqueFd, 3> stdio_;  // of the command, until it has them
+    UniqueFd deadline_;              // a timer on the wall clock; none: there is no deadline
 
     OperationSpec spec_;
     ShimReport report_;
     pid_t command_ = -1;  // until it is reaped
     bool no_children_ = false;
     bool released_ = false;
+    bool stays_ = false;
     bool has_settled_ = false;    // has given back the memory that only start-up needs
     bool report_is_due_ = false;  // could not be sent yet: the channel was full
     Clock::time_point started_{};

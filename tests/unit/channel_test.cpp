@@ -165,25 +165,27 @@ TEST_CASE("a command for a shim survives encoding and is not taken for a report"
     CHECK_FALSE(decode_report(packet));
 }
 
-TEST_CASE("packets keep their bounds and carry a descriptor") {
+TEST_CASE("packets keep their bounds and carry descriptors") {
     int pair[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
     UniqueFd left(pair[0]);
     const UniqueFd right(pair[1]);
     const auto one = encode(some_report());
-    REQUIRE(send_packet(left.get(), one, right.get()));
+    const int passed[] = {right.get(), left.get()};
+    REQUIRE(send_packet(left.get(), one, passed));
     REQUIRE(send_packet(left.get(), std::span(one).first(3)));
     auto first = receive_packet(right.get());
     REQUIRE(first);
     CHECK(first->bytes == one);
-    CHECK(static_cast<bool>(first->descriptor));
-    CHECK((::fcntl(first->descriptor.get(), F_GETFD) & FD_CLOEXEC) != 0);
+    REQUIRE(first->descriptors.size() == 2);
+    for (const UniqueFd& descriptor : first->descriptors)
+        CHECK((::fcntl(descriptor.get(), F_GETFD) & FD_CLOEXEC) != 0);
     auto second = receive_packet(right.get());
     REQUIRE(second);
     CHECK(second->bytes.size() == 3);
-    CHECK_FALSE(static_cast<bool>(second->descriptor));
+    CHECK(second->descriptors.empty());
     CHECK(receive_packet(right.get()).error().os_errno == EAGAIN);
-    first->descriptor.reset();
+    first->descriptors.clear();
     left.reset();
     const auto end = receive_packet(right.get());
     REQUIRE(end);

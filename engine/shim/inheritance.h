@@ -1,0 +1,25 @@
+#pragma once
+
+#include <sched.h>
+#include <sys/resource.h>
+
+#include <array>
+
+namespace cancelable {
+
+// What a command has from its shim, and what anybody may change from outside while an operation runs
+// (renice, taskset, chrt, ionice, prlimit). A shim that differs from what it was started as guards no other
+// operation.
+struct Inheritance {
+    int nice = 0;
+    int scheduler = 0;
+    int io_priority = 0;
+    cpu_set_t processors{};
+    std::array<rlimit, RLIM_NLIMITS> limits{};
+
+    static Inheritance of_this_process() noexcept;
+
+    friend bool operator==(const Inheritance& left, const Inheritance& right) noexcept;
+};
+
+}  // namespace cancelable

@@ -1,0 +1,125 @@
+#include "engine/shim/shim_process.h"
+
+#include <fcntl.h>
+#include <linux/close_range.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/syscall.h>
+
+#include <csignal>
+#include <utility>
+
+#include "engine/process/proc.h"
+#include "engine/shim/memory.h"
+#include "engine/shim/shim.h"
+
+namespace cancelable {
+namespace {
+
+// Who has waited for so long will probably wait for longer.
+constexpr int kSettlingMilliseconds = 100;
+
+// A tree may be wide, and each of its processes is held by a descriptor while it is ended.
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// They were passed on, so they came without the flag.
+Assignment first_assignment() {
+    ::syscall(SYS_close_range, ShimDescriptors::kChannel, ShimDescriptors::kStderr, CLOSE_RANGE_CLOEXEC);
+    Assignment assignment;
+    for (int number = ShimDescriptors::kFirst; number <= ShimDescriptors::kStderr; ++number)
+        if (::fcntl(number, F_GETFD) >= 0) assignment[number].reset(number);
+    return assignment;
+}
+
+// Everything but SIGCHLD; what was sent to the shim of an operation was meant for that operation.
+bool take_signals(int signals) {
+    bool any = false;
+    signalfd_siginfo info{};
+    while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
+        any = any || info.ssi_signo != SIGCHLD;
+    return any;
+}
+
+}  // namespace
+
+Result<ShimSelf> ShimSelf::set_up() {
+    ShimSelf self;
+    self.channel.reset(ShimDescriptors::kChannel);
+    if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return system_error("cannot become a subreaper");
+    raise_descriptor_limit();
+    self.pid = ::getpid();
+    if (const auto stat = read_stat(self.pid)) self.start_time = stat->start_time;
+    // Else our working directory would keep a file system from being unmounted.
+    if (::chdir("/") != 0) return system_error("cannot change to the root directory");
+
+    // Everything is blocked, so that what the command sends to its parent is at most a request.
+    sigset_t blocked;
+    ::sigfillset(&blocked);
+    if (::sigprocmask(SIG_SETMASK, &blocked, nullptr) != 0) return system_error("cannot block signals");
+    sigset_t handled;
+    ::sigemptyset(&handled);
+    for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT})
+        ::sigaddset(&handled, number);
+    self.signals.reset(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!self.signals) return system_error("cannot watch signals");
+    self.inheritance = Inheritance::of_this_process();
+    return self;
+}
+
+int ShimProcess::run() {
+    // Without these there is no operation to report on. The supervisor sees the channel close.
+    constexpr int kFailed = 125;
+    auto set_up = ShimSelf::set_up();
+    if (!set_up) return kFailed;
+    self_ = std::move(*set_up);
+    for (std::optional<Assignment> assignment = first_assignment(); assignment;) {
+        Shim shim(self_, std::move(*assignment));
+        if (!shim.start()) return kFailed;
+        shim.serve();
+        if (!shim.stays()) return 0;
+        assignment = await_assignment();
+        if (!assignment) return 0;
+        if (const auto next = read_description((*assignment)[ShimDescriptors::kSpec].get()))
+            title_.set(std::to_string(next->spec.id), next->spec.name);
+    }
+    return 0;
+}
+
+std::optional<Assignment> ShimProcess::await_assignment() {
+    title_.set("idle", "");
+    take_signals(self_.signals.get());
+    int patience = kSettlingMilliseconds;
+    for (;;) {
+        pollfd watched[] = {{self_.channel.get(), POLLIN, 0}, {self_.signals.get(), POLLIN, 0}};
+        const int ready = ::poll(watched, 2, patience);
+        if (ready < 0 && errno != EINTR) return std::nullopt;
+        if (ready == 0) {
+            patience = -1;
+            give_memory_back();
+        }
+        if (ready <= 0) continue;
+        if (watched[1].revents != 0 && take_signals(self_.signals.get())) return std::nullopt;
+        if (watched[0].revents == 0) continue;
+        auto packet = receive_packet(self_.channel.get());
+        if (!packet && packet.error().os_errno == EAGAIN) continue;
+        if (!packet || packet->bytes.empty()) return std::nullopt;
+        const auto command = decode_command(packet->bytes);
+        // Others are for the operation before, and come too late.
+        if (!command || command->kind != ShimCommandKind::assign) continue;
+        Assignment assignment;
+        auto next = packet->descriptors.begin();
+        for (std::size_t i = 0; i < assignment.descriptors.size(); ++i)
+            if ((command->given >> i & 1) != 0 && next != packet->descriptors.end())
+                assignment.descriptors[i] = std::move(*next++);
+        return assignment;
+    }
+}
+
+}  // namespace cancelable

@@ -1,0 +1,116 @@
+// A shim guards one operation after another, and nothing of one is seen in the next.
+#include <doctest/doctest.h>
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <csignal>
+#include <filesystem>
+
+#include "tests/e2e/sandbox.h"
+#include "tests/e2e/waiting.h"
+
+namespace cancelable::e2e {
+namespace {
+
+// The shim that has guarded this command.
+pid_t run_and_tell_shim(Sandbox& sandbox, const std::string& script = "") {
+    const Finished finished = sandbox.run({"run", "--", "sh", "-c", script + "echo $PPID"});
+    REQUIRE_MESSAGE(finished.status == 0, finished.err);
+    return std::stoi(finished.out);
+}
+
+bool is_idle(pid_t shim) {
+    const auto words = command_line(shim);
+    return words.size() > 1 && words[1] == "idle";
+}
+
+pid_t idle_shim(Sandbox& sandbox, const std::string& script = "") {
+    const pid_t shim = run_and_tell_shim(sandbox, script);
+    wait_until("the shim is idle", [&] { return is_idle(shim); });
+    return shim;
+}
+
+Json last_operation(Sandbox& sandbox) {
+    return sandbox.json({"list", "--all", "-n", "1", "--json"}).at(0);
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("reuse");
+
+TEST_CASE("a shim that is idle guards the next operation, under its name") {
+    Sandbox sandbox;
+    const pid_t shim = idle_shim(sandbox);
+    const Finished next =
+        sandbox.run({"run", "-n", "second", "--", "sh", "-c", "tr '\\0' ' ' </proc/$PPID/cmdline"});
+    CHECK(next.out.starts_with("cancelable-shim " + last_operation(sandbox).at("id").dump() + " second "));
+    wait_until("the shim is idle", [&] { return is_idle(shim); });
+    CHECK(run_and_tell_shim(sandbox) == shim);
+}
+
+TEST_CASE("an idle shim has nothing of the operation before it") {
+    Sandbox sandbox;
+    const pid_t shim = idle_shim(sandbox);
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/" + std::to_string(shim) + "/fd")) {
+        const std::string what = std::filesystem::read_symlink(entry.path());
+        const bool is_own = what == "/dev/null" || what.starts_with("socket:") || what.contains("signalfd");
+        CHECK_MESSAGE(is_own, what);
+        ++count;
+    }
+    CHECK(count == 5);  // stdio, channel, signals
+    CHECK(descendants(shim).empty());
+}
+
+TEST_CASE("each operation is told its own usage, whoever used the shim before") {
+    Sandbox sandbox;
+    const pid_t shim = idle_shim(sandbox, "head -c 64M /dev/zero | tail -c 64M >/dev/null; ");
+    const Json first = last_operation(sandbox);
+    CHECK(run_and_tell_shim(sandbox) == shim);
+    const Json second = last_operation(sandbox);
+    const std::uint64_t much = first.at("usage").at("max_rss");
+    const std::uint64_t little = second.at("usage").at("max_rss");
+    CHECK(much > 64U << 20);
+    CHECK(little < 32U << 20);
+}
+
+TEST_CASE("a shim that an operation has made nicer guards no other") {
+    Sandbox sandbox;
+    REQUIRE(sandbox.run({"list"}).status == 0);
+    const pid_t shim = run_and_tell_shim(sandbox, "renice 7 -p $PPID >/dev/null; ");
+    wait_until("the shim is gone", [&] { return program_of(shim).empty(); });
+    const int ours = ::getpriority(PRIO_PROCESS, 0);
+    CHECK(sandbox.run({"run", "--", "nice"}).out == std::to_string(ours) + "\n");
+}
+
+TEST_CASE("an idle shim that is killed or told to end is missed by nobody") {
+    Sandbox sandbox;
+    for (const int number : {SIGKILL, SIGTERM}) {
+        const pid_t shim = idle_shim(sandbox);
+        const Witness witness({shim});
+        witness.signal(number);
+        CHECK(run_and_tell_shim(sandbox, "true; ") > 0);
+        witness.wait_until_gone();
+        CHECK(last_operation(sandbox).at("status") == "completed");
+    }
+}
+
+TEST_CASE("idle shims end with their supervisor") {
+    Sandbox sandbox;
+    const Witness witness({idle_shim(sandbox)});
+    sandbox.kill_supervisor();
+    witness.wait_until_gone();
+}
+
+TEST_CASE("after many at once only a few shims stay") {
+    Sandbox sandbox;
+    for (int i = 0; i < 8; ++i)
+        sandbox.detach({}, {"sleep", "1000"});
+    REQUIRE(sandbox.shims().size() == 8);
+    REQUIRE(sandbox.run({"cancel", "--all"}).status == 0);
+    wait_until("two shims are left", [&] { return sandbox.shims().size() == 2; });
+}
+
+TEST_SUITE_END();
+
+}  // namespace cancelable::e2e
