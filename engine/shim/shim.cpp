@@ -62,6 +62,7 @@ Result<> Shim::start() {
     report_.id = spec_.id;
     report_.shim_pid = self_.pid;
     report_.shim_start_time = self_.start_time;
+    self_.title.set(listener_ ? std::to_string(spec_.id) : "-", spec_.name);
     return start_command(decoded->launch);
 }
 

@@ -49,13 +49,12 @@ bool take_signals(int signals) {
 
 }  // namespace
 
-Result<ShimSelf> ShimSelf::set_up() {
-    ShimSelf self;
-    self.channel.reset(ShimDescriptors::kChannel);
+Result<> ShimSelf::set_up() {
+    channel.reset(ShimDescriptors::kChannel);
     if (::prctl(PR_SET_CHILD_SUBREAPER, 1) != 0) return system_error("cannot become a subreaper");
     raise_descriptor_limit();
-    self.pid = ::getpid();
-    if (const auto stat = read_stat(self.pid)) self.start_time = stat->start_time;
+    pid = ::getpid();
+    if (const auto stat = read_stat(pid)) start_time = stat->start_time;
     // Else our working directory would keep a file system from being unmounted.
     if (::chdir("/") != 0) return system_error("cannot change to the root directory");
 
@@ -67,33 +66,34 @@ Result<ShimSelf> ShimSelf::set_up() {
     ::sigemptyset(&handled);
     for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT})
         ::sigaddset(&handled, number);
-    self.signals.reset(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
-    if (!self.signals) return system_error("cannot watch signals");
-    self.inheritance = Inheritance::of_this_process();
-    return self;
+    signals.reset(::signalfd(-1, &handled, SFD_CLOEXEC | SFD_NONBLOCK));
+    if (!signals) return system_error("cannot watch signals");
+    inheritance = Inheritance::of_this_process();
+    return {};
 }
 
 int ShimProcess::run() {
+    // Taken before anything else is opened, which would get the number of what was not given.
+    std::optional<Assignment> assignment = first_assignment();
     // Without these there is no operation to report on. The supervisor sees the channel close.
     constexpr int kFailed = 125;
-    auto set_up = ShimSelf::set_up();
-    if (!set_up) return kFailed;
-    self_ = std::move(*set_up);
-    for (std::optional<Assignment> assignment = first_assignment(); assignment;) {
-        Shim shim(self_, std::move(*assignment));
-        if (!shim.start()) return kFailed;
-        shim.serve();
-        if (!shim.stays()) return 0;
+    if (!self_.set_up()) return kFailed;
+    while (assignment) {
+        bool stays = false;
+        {
+            Shim shim(self_, std::move(*assignment));
+            if (!shim.start()) return kFailed;
+            shim.serve();
+            stays = shim.stays();
+        }
+        if (!stays) return 0;
         assignment = await_assignment();
-        if (!assignment) return 0;
-        if (const auto next = read_description((*assignment)[ShimDescriptors::kSpec].get()))
-            title_.set(std::to_string(next->spec.id), next->spec.name);
     }
     return 0;
 }
 
 std::optional<Assignment> ShimProcess::await_assignment() {
-    title_.set("idle", "");
+    self_.title.set("idle", "");
     take_signals(self_.signals.get());
     int patience = kSettlingMilliseconds;
     for (;;) {

@@ -14,21 +14,22 @@ namespace cancelable {
 
 // What a shim's process is and has, whichever operation it guards.
 struct ShimSelf {
-    UniqueFd channel;  // to the supervisor; none: there is nobody at the other end
-    UniqueFd signals;  // a signalfd for whatever is sent to the shim
+    Title title;
+    UniqueFd channel{};  // to the supervisor; none: there is nobody at the other end
+    UniqueFd signals{};  // a signalfd for whatever is sent to the shim
     pid_t pid = 0;
     std::uint64_t start_time = 0;
-    Inheritance inheritance;
+    Inheritance inheritance{};
 
     // Ready to guard: a subreaper, every signal blocked.
-    static Result<ShimSelf> set_up();
+    Result<> set_up();
 };
 
 // The process of cancelable-shim: guards one operation, and as long as its supervisor keeps it, the next
 // ones. Between two it has no child, no file and nothing of the operation before.
 class ShimProcess {
 public:
-    ShimProcess(int argc, char** argv) noexcept : title_(argc, argv) {}
+    ShimProcess(int argc, char** argv) noexcept : self_{.title = Title(argc, argv)} {}
 
     // Returns the status to exit with.
     int run();
@@ -37,7 +38,6 @@ private:
     // None: the supervisor has no more use for this process, or a signal has ended it.
     std::optional<Assignment> await_assignment();
 
-    Title title_;
     ShimSelf self_;
 };
 
