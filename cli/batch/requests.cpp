@@ -49,7 +49,7 @@ Result<BatchRequests::Common> BatchRequests::make_common(const std::string& comm
     common.preserve_status = settings.preserve_status;
     std::vector<std::string> names = std::move(prepared->params.descriptors);
     common.descriptors = std::move(prepared->descriptors);
-    common.cwd = std::move(prepared->owned.front());
+    common.owned = std::move(prepared->owned);
     if (settings.on_disconnect == OnDisconnect::cancel) {
         if (!lifeline_) {
             auto pipe = make_pipe();

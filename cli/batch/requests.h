@@ -40,7 +40,7 @@ public:
         bool logs = false;       // output goes to their logs
         bool may_leave = false;  // something of an operation may live on after its end
         bool preserve_status = false;
-        UniqueFd cwd;
+        std::vector<UniqueFd> owned;  // of `descriptors`
     };
     Result<const Common*> common_for(const std::string& command);
 

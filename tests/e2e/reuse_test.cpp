@@ -19,14 +19,13 @@ pid_t run_and_tell_shim(Sandbox& sandbox, const std::string& script = "") {
     return std::stoi(finished.out);
 }
 
-bool is_idle(pid_t shim) {
-    const auto words = command_line(shim);
-    return words.size() > 1 && words[1] == "idle";
+bool contains(const std::vector<pid_t>& processes, pid_t pid) {
+    return std::ranges::find(processes, pid) != processes.end();
 }
 
 pid_t idle_shim(Sandbox& sandbox, const std::string& script = "") {
     const pid_t shim = run_and_tell_shim(sandbox, script);
-    wait_until("the shim is idle", [&] { return is_idle(shim); });
+    wait_until("the shim is idle", [&] { return contains(sandbox.idle_shims(), shim); });
     return shim;
 }
 
@@ -44,7 +43,7 @@ TEST_CASE("a shim that is idle guards the next operation, under its name") {
     const Finished next =
         sandbox.run({"run", "-n", "second", "--", "sh", "-c", "tr '\\0' ' ' </proc/$PPID/cmdline"});
     CHECK(next.out.starts_with("cancelable-shim " + last_operation(sandbox).at("id").dump() + " second "));
-    wait_until("the shim is idle", [&] { return is_idle(shim); });
+    wait_until("the shim is idle", [&] { return contains(sandbox.idle_shims(), shim); });
     CHECK(run_and_tell_shim(sandbox) == shim);
 }
 
@@ -108,7 +107,8 @@ TEST_CASE("after many at once only a few shims stay") {
         sandbox.detach({}, {"sleep", "1000"});
     REQUIRE(sandbox.shims().size() == 8);
     REQUIRE(sandbox.run({"cancel", "--all"}).status == 0);
-    wait_until("two shims are left", [&] { return sandbox.shims().size() == 2; });
+    wait_until("two shims are left",
+               [&] { return sandbox.shims().empty() && sandbox.idle_shims().size() == 2; });
 }
 
 TEST_SUITE_END();

@@ -124,6 +124,12 @@ std::string describe(const std::vector<pid_t>& processes) {
     return text;
 }
 
+// By what it shows in a process list.
+bool is_idle_shim(pid_t shim) {
+    const auto words = command_line(shim);
+    return words.size() > 1 && words[1] == "idle";
+}
+
 }  // namespace
 
 Fifo::Fifo(std::string path) : path_(std::move(path)) {
@@ -314,8 +320,15 @@ std::size_t Sandbox::supervisor_count() const {
 }
 
 std::vector<pid_t> Sandbox::shims() const {
-    std::vector<pid_t> found = descendants(::getpid());
-    std::erase_if(found, [](pid_t pid) { return program_of(pid) != "cancelable-shim"; });
+    auto found = descendants(::getpid());
+    std::erase_if(found, [](pid_t pid) { return program_of(pid) != "cancelable-shim" || is_idle_shim(pid); });
+    return found;
+}
+
+std::vector<pid_t> Sandbox::idle_shims() const {
+    auto found = descendants(::getpid());
+    std::erase_if(found,
+                  [](pid_t pid) { return program_of(pid) != "cancelable-shim" || !is_idle_shim(pid); });
     return found;
 }
 

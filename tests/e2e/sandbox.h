@@ -101,8 +101,9 @@ public:
     // From the processes themselves, not from what the programs say.
     std::optional<pid_t> supervisor() const;
     std::size_t supervisor_count() const;
-    std::vector<pid_t> shims() const;
-    std::vector<pid_t> strangers() const;  // whatever was started and is none of the project's programs
+    std::vector<pid_t> shims() const;       // that guard something
+    std::vector<pid_t> idle_shims() const;  // that wait for the next operation
+    std::vector<pid_t> strangers() const;   // whatever was started and is none of the project's programs
     Witness tree() const { return Witness(strangers()); }
 
     // SIGKILL, and until it is dead.
