@@ -39,9 +39,13 @@ void Supervisor::Impl::ask_history(const std::vector<LeftOperation>& left) {
     for (const Snapshot& operation : remembered_->recent) {
         const auto still_there = std::ranges::find(left, operation->id(), &LeftOperation::id);
         if (still_there != left.end() && (still_there->channel || still_there->exit_record)) continue;
-        registry_.register_operation(*operation);
-        keys_.remember(operation->spec->key, operation->id());
+        remember(operation);
     }
+}
+
+void Supervisor::Impl::remember(const Snapshot& ended) {
+    registry_.register_operation(*ended);
+    keys_.remember(ended->spec->key, ended->id());
 }
 
 // Accepted once, and neither live nor ended as far as the runtime directory knows.
@@ -100,6 +104,10 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
     }
     const bool is_dead = !adopted.link && !adopted.report;
     if (is_dead && remembered_ && std::ranges::find(remembered_->ended, id) != remembered_->ended.end()) {
+        // Its shim had been released and was about to leave. Its client may not have been told of the end.
+        const auto row =
+            std::ranges::find(remembered_->recent, id, [](const Snapshot& ended) { return ended->id(); });
+        if (row != remembered_->recent.end()) remember(*row);
         remove_traces(operations_.get(), id);
         return;
     }

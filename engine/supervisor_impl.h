@@ -91,6 +91,7 @@ private:
     void lose(OperationId id, const std::string& why, HistoryWriter::Source source = {});
     void ask_history(const std::vector<LeftOperation>& left);
     void recovered(const Unended& unended);
+    void remember(const Snapshot& ended);
     void adopt_one(Adoption::Adopted adopted);
     void adopt_record(OperationId id, const ExitRecord& record);
     void cascade(OperationId id);
