@@ -21,8 +21,10 @@ char state_of(pid_t pid) {
     return seen[seen.rfind(')') + 2];
 }
 
+// D: the parent of a vfork(), which the kernel holds until its child goes on, and that is stopped.
 bool all_stopped(const std::vector<pid_t>& processes) {
-    return std::ranges::all_of(processes, [](pid_t pid) { return state_of(pid) == 'T'; });
+    return std::ranges::all_of(processes,
+                               [](pid_t pid) { return state_of(pid) == 'T' || state_of(pid) == 'D'; });
 }
 
 bool none_stopped(const std::vector<pid_t>& processes) {
