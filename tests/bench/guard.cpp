@@ -45,13 +45,24 @@ int work_in_child(const std::function<int(const std::string&)>& work, const std:
     }
 }
 
+std::string& memory() {
+    static std::string directory;
+    return directory;
+}
+
 }  // namespace
+
+const std::string& memory_directory() {
+    return memory();
+}
 
 int run_guarded(const std::function<int(const std::string& directory)>& work) {
     // Short, since the name of a socket may not be longer than 107 bytes.
     char name[] = "/tmp/cancelable-bench.XXXXXX";
     if (::mkdtemp(name) == nullptr) throw std::runtime_error("cannot make a directory in /tmp");
     const std::string directory = name;
+    char in_memory[] = "/dev/shm/cancelable-bench.XXXXXX";
+    memory() = ::mkdtemp(in_memory) != nullptr ? in_memory : directory;
 
     sigset_t watched;
     sigset_t before;
@@ -84,6 +95,7 @@ int run_guarded(const std::function<int(const std::string& directory)>& work) {
     end_descendants();
     std::error_code ignored;
     std::filesystem::remove_all(directory, ignored);
+    std::filesystem::remove_all(memory(), ignored);
     return status;
 }
 

@@ -10,4 +10,8 @@ namespace cancelable::bench {
 // the directory is gone. An exception in `work` is written to stderr, as status 1.
 int run_guarded(const std::function<int(const std::string& directory)>& work);
 
+// A second directory of the same life, in memory: where runtime directories lie on a machine that people use.
+// Within `work` only.
+const std::string& memory_directory();
+
 }  // namespace cancelable::bench

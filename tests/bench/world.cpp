@@ -1,4 +1,5 @@
 #include "tests/bench/world.h"
+#include "tests/bench/guard.h"
 
 #include <poll.h>
 #include <sys/stat.h>
@@ -41,15 +42,18 @@ const std::string& World::program() {
     return program;
 }
 
-World::World(const std::string& directory, const Words& watcher) : directory_(directory) {
+World::World(const std::string& directory, const Words& watcher)
+    : directory_(directory),
+      runtime_(memory_directory() + "/" + std::filesystem::path(directory).filename().string() + ".run") {
     environment_ = {"PATH=/usr/local/bin:/usr/bin:/bin", "LC_ALL=C.UTF-8", "SHELL=/bin/sh"};
     std::filesystem::create_directory(directory);
-    for (const char* variable :
-         {"HOME", "TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "NQDIR"}) {
+    for (const char* variable : {"HOME", "TMPDIR", "XDG_STATE_HOME", "XDG_CONFIG_HOME", "NQDIR"}) {
         const std::string path = directory + "/" + variable;
         ::mkdir(path.c_str(), 0700);
         environment_.push_back(std::string(variable) + "=" + path);
     }
+    ::mkdir(runtime_.c_str(), 0700);
+    environment_.push_back("XDG_RUNTIME_DIR=" + runtime_);
     if (watcher.empty())
         run({"run", "--", "true"});
     else

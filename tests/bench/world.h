@@ -38,7 +38,7 @@ public:
 
     Setup setup() const { return {.environment = &environment_}; }
     const std::string& directory() const { return directory_; }
-    std::string runtime_directory() const { return directory_ + "/XDG_RUNTIME_DIR/cancelable"; }
+    std::string runtime_directory() const { return runtime_ + "/cancelable"; }
     pid_t supervisor() const { return supervisor_; }
 
     // Until what ended is released by the supervisor as well: its history is written then.
@@ -62,6 +62,7 @@ private:
     nlohmann::json description(const std::string& name, const Words& command) const;
 
     std::string directory_;
+    std::string runtime_;  // in memory
     Words environment_;
     std::optional<ipc::Client> client_;
     pid_t supervisor_ = 0;
