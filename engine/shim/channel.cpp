@@ -231,8 +231,13 @@ Result<Packet> receive_packet(int socket) {
     message.msg_iovlen = 1;
     message.msg_control = control;
     message.msg_controllen = sizeof control;
-    const ssize_t length =
-        retry_eintr([&] { return ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC); });
+    const auto receive = [&] {
+        return retry_eintr([&] { return ::recvmsg(socket, &message, MSG_DONTWAIT | MSG_CMSG_CLOEXEC); });
+    };
+    ssize_t length = receive();
+    // Said once, of a peer that has closed with something of ours unread. What it had sent before comes all
+    // the same.
+    if (length < 0 && errno == ECONNRESET) length = receive();
     if (length < 0) return system_error("cannot read from the channel");
     Packet packet;
     for (cmsghdr* header = CMSG_FIRSTHDR(&message); header != nullptr;

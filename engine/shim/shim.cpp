@@ -171,6 +171,8 @@ void Shim::wait_for_events() {
     if (watched[kSignals].revents != 0) handle_signals();
     if ((watched[kChannel].revents & POLLOUT) != 0) send_report(false);
     if ((watched[kChannel].revents & ~POLLOUT) != 0) read_channel();
+    // What comes on the channel now is the next operation, and no other may take its place.
+    if (released_) return;
     if (watched[kListener].revents != 0) accept_supervisor();
     if (watched[kShields].revents != 0 && shields_.drop_closed()) report_is_due_ = true;
     if (watched[kLifeline].revents != 0) lifeline_lost();

@@ -9,6 +9,7 @@
 #include <iterator>
 
 #include "tests/e2e/sandbox.h"
+#include "tests/e2e/waiting.h"
 
 namespace cancelable::e2e {
 namespace {
@@ -87,6 +88,32 @@ TEST_CASE("a command runs once and its status is known wherever its supervisor i
         CHECK(trap.has_snapped());
         CHECK(exists(books + "/job.ended"));
         CHECK_FALSE(exists(books + "/job.again"));
+    }
+}
+
+TEST_CASE("a command given to an idle shim runs once although its supervisor is killed then") {
+    for (const bool stopped : {false, true}) {
+        CAPTURE(stopped);
+        Sandbox sandbox;
+        const std::string books = sandbox.make_directory("books");
+        const Trap trap(sandbox, "launched", Trap::State::to_be_set);
+        REQUIRE(trap.run({"run", "true"}).status == 0);
+        wait_until("an idle shim", [&] { return sandbox.idle_shims().size() == 1; });
+        const Witness shim(sandbox.idle_shims());
+        if (stopped) shim.signal(SIGSTOP);
+        trap.set();
+        Child client = trap.start(
+            {"run", "-n", "job", "--", Sandbox::fixture("keeps_books"), books, "job", "ends", "7"});
+        wait_until("the supervisor's end", [&] { return trap.has_snapped(); });
+        if (stopped) {
+            wait_until("the next one", [&] { return sandbox.list().size() == 1; });
+            CHECK_FALSE(exists(books + "/job.began"));
+            shim.signal(SIGCONT);
+        }
+        CHECK(client.wait().status == 7);
+        CHECK(exists(books + "/job.ended"));
+        CHECK_FALSE(exists(books + "/job.again"));
+        CHECK(sandbox.list({"--all", "job"}).size() == 1);
     }
 }
 

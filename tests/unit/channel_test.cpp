@@ -165,6 +165,23 @@ TEST_CASE("a command for a shim survives encoding and is not taken for a report"
     CHECK_FALSE(decode_report(packet));
 }
 
+TEST_CASE("what a peer has sent is read although it closed with something unread") {
+    int pair[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+    UniqueFd left(pair[0]);
+    const UniqueFd right(pair[1]);
+    const auto command = encode(ShimCommand{.kind = ShimCommandKind::release});
+    REQUIRE(send_packet(left.get(), command));
+    REQUIRE(send_packet(right.get(), encode(some_report())));
+    left.reset();
+    const auto first = receive_packet(right.get());
+    REQUIRE(first);
+    CHECK(first->bytes == command);
+    const auto end = receive_packet(right.get());
+    REQUIRE(end);
+    CHECK(end->bytes.empty());
+}
+
 TEST_CASE("packets keep their bounds and carry descriptors") {
     int pair[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
