@@ -8,6 +8,7 @@
 
 #include "engine/process/fd.h"
 #include "ipc/framing.h"
+#include "ipc/json_text.h"
 #include "ipc/rpc.h"
 #include "ipc/socket.h"
 
@@ -55,6 +56,7 @@ struct Client::Impl {
     Result<bool> read_more();
     Error explain_loss(int os_errno);
     Result<std::optional<Message>> next_message();
+    Result<std::optional<Message>> message_of(std::string_view line);
 
     UniqueFd fd;
     FrameReader reader;
@@ -112,36 +114,41 @@ Result<bool> Client::Impl::read_more() {
 // The next of the messages that have been read.
 Result<std::optional<Message>> Client::Impl::next_message() {
     while (const auto line = reader.next()) {
-        std::optional<json> message = parse_json(*line);
-        const auto nonsense = [&] {
-            return broke({ErrorCode::protocol, "the supervisor sent something that is no message", 0});
-        };
-        if (!message || !message->is_object()) return nonsense();
-        if (const auto method = message->find("method"); method != message->end()) {
-            if (!method->is_string()) return nonsense();
-            Notification notification{method->get<std::string>(), json::object()};
-            if (const auto params = message->find("params"); params != message->end())
-                notification.params = std::move(*params);
-            return Message(std::move(notification));
-        }
-        const auto error = message->find("error");
-        const auto id = message->find("id");
-        // An error without an id is about the connection, which the supervisor closes after it.
-        if (error != message->end() && (id == message->end() || id->is_null()))
-            return broke(from_rpc(*error));
-        const auto result = message->find("result");
-        if (id == message->end() || !id->is_number_unsigned() ||
-            (error == message->end() && result == message->end()))
-            return nonsense();
-        Response response{id->get<std::uint64_t>(), json()};
-        if (error != message->end())
-            response.result = std::unexpected(from_rpc(*error));
-        else
-            response.result = std::move(*result);
-        if (std::erase(abandoned, response.request) > 0) continue;
-        return Message(std::move(response));
+        auto message = message_of(*line);
+        if (!message || *message) return message;
     }
     return std::nullopt;
+}
+
+// Nothing for an answer that nobody waits for any more.
+Result<std::optional<Message>> Client::Impl::message_of(std::string_view line) {
+    std::optional<json> message = parse_json(line);
+    const auto nonsense = [&] {
+        return broke({ErrorCode::protocol, "the supervisor sent something that is no message", 0});
+    };
+    if (!message || !message->is_object()) return nonsense();
+    if (const auto method = message->find("method"); method != message->end()) {
+        if (!method->is_string()) return nonsense();
+        Notification notification{method->get<std::string>(), json::object()};
+        if (const auto params = message->find("params"); params != message->end())
+            notification.params = std::move(*params);
+        return Message(std::move(notification));
+    }
+    const auto error = message->find("error");
+    const auto id = message->find("id");
+    // An error without an id is about the connection, which the supervisor closes after it.
+    if (error != message->end() && (id == message->end() || id->is_null())) return broke(from_rpc(*error));
+    const auto result = message->find("result");
+    if (id == message->end() || !id->is_number_unsigned() ||
+        (error == message->end() && result == message->end()))
+        return nonsense();
+    Response response{id->get<std::uint64_t>(), json()};
+    if (error != message->end())
+        response.result = std::unexpected(from_rpc(*error));
+    else
+        response.result = std::move(*result);
+    if (std::erase(abandoned, response.request) > 0) return std::nullopt;
+    return Message(std::move(response));
 }
 
 // A supervisor that turns a connection away says why before it closes it, and what it sent last is still to
@@ -196,6 +203,31 @@ Result<json> Client::call(std::string_view method, json params, std::span<const 
             impl_->abandoned.push_back(request);
             return std::unexpected(late());
         }
+        if (const auto read = impl_->read_more(); !read) return std::unexpected(read.error());
+    }
+}
+
+Result<std::string> Client::call_text(std::string_view method, json params) {
+    const auto request = send(method, std::move(params));
+    if (!request) return std::unexpected(request.error());
+    const std::string id = std::to_string(*request);
+    while (true) {
+        while (const auto line = impl_->reader.next()) {
+            if (member_text(*line, "id") == id)
+                if (const auto result = member_text(*line, "result")) return std::string(*result);
+            auto message = impl_->message_of(*line);
+            if (!message) return std::unexpected(message.error());
+            if (!*message) continue;
+            const auto* response = std::get_if<Response>(&**message);
+            if (response == nullptr || response->request != *request)
+                impl_->kept.push_back(std::move(**message));
+            else if (response->result)
+                return response->result->dump();
+            else
+                return std::unexpected(response->result.error());
+        }
+        const auto ready = wait_for(impl_->fd.get(), POLLIN, std::nullopt);
+        if (!ready) return std::unexpected(ready.error());
         if (const auto read = impl_->read_more(); !read) return std::unexpected(read.error());
     }
 }

@@ -54,6 +54,9 @@ public:
                                 std::span<const int> descriptors = {},
                                 std::optional<Deadline> deadline = std::nullopt);
 
+    // As call(), without a deadline: the result as the text that it came as, for who hands it on.
+    Result<std::string> call_text(std::string_view method, nlohmann::json params);
+
     // Sends a request without waiting for the answer, which receive() gives: its Response::request is the
     // number returned here. Blocks only while the socket is full.
     Result<std::uint64_t> send(std::string_view method, nlohmann::json params,

@@ -11,6 +11,7 @@
 #include "cli/terminal/screen.h"
 #include "cli/verbs/verbs.h"
 #include "cli/watch.h"
+#include "ipc/json_text.h"
 #include "ipc/requests.h"
 
 namespace cancelable::cli {
@@ -30,8 +31,7 @@ Result<std::string> render(const nlohmann::json& answer, const ListOptions& opti
     if (options.as_json) {
         const auto& operations = answer.at("operations");
         // A watching program reads one line for each change.
-        return operations.dump(options.watch ? -1 : 2, ' ', false, nlohmann::json::error_handler_t::replace) +
-               "\n";
+        return operations.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace) + "\n";
     }
     const auto operations = decode_operations(answer);
     if (!operations) return std::unexpected(operations.error());
@@ -46,19 +46,44 @@ Result<std::string> render(const nlohmann::json& answer, const ListOptions& opti
     return operations_table(*operations, view_of(globals), options.as_tree);
 }
 
+void report_incomplete(const std::string& why) {
+    if (!why.empty()) report_error("what follows is only what the supervisor has in memory: " + why);
+}
+
+// What the supervisor sends is what a program gets, one operation a line; nothing of it is made anew.
+int list_json(ipc::Client& client, const ipc::ListParams& params) {
+    const auto answer = client.call_text("operation.list", ipc::encode(params));
+    if (!answer) return report(answer.error());
+    const auto operations =
+        ipc::element_texts(ipc::member_text(*answer, "operations").value_or(std::string_view()));
+    if (!operations)
+        return report({ErrorCode::protocol, "the supervisor's answer is no list of operations", 0});
+    if (const auto why = ipc::member_text(*answer, "incomplete"))
+        report_incomplete(nlohmann::json::parse(*why).get<std::string>());
+    std::string text = "[";
+    text.reserve(answer->size() + 2 * operations->size() + 8);
+    for (const std::string_view operation : *operations)
+        text.append(text.size() > 1 ? ",\n" : "\n").append(operation);
+    text += operations->empty() ? "]\n" : "\n]\n";
+    if (const int failed = print(text); failed != 0) return failed;
+    if (!operations->empty() || params.selector.empty()) return kExitOk;
+    report_error("no operation matches");
+    return kExitNothing;
+}
+
 int list_once(const Globals& globals, const ListOptions& options, const ipc::ListParams& params) {
     auto client = connect_to_supervisor(globals);
     if (!client) return report(client.error());
+    if (options.as_json) return list_json(*client, params);
     const auto answer = client->call("operation.list", ipc::encode(params));
     if (!answer) return report(answer.error());
-    if (const auto why = answer->value("incomplete", std::string()); !why.empty())
-        report_error("what follows is only what the supervisor has in memory: " + why);
+    report_incomplete(answer->value("incomplete", std::string()));
     const auto text = render(*answer, options, globals);
     if (!text) return report(text.error());
     if (const int failed = print(*text); failed != 0) return failed;
     if (!answer->at("operations").empty()) return kExitOk;
     if (params.selector.empty()) {
-        if (!options.as_json && !options.ids_only && is_terminal(2))
+        if (!options.ids_only && is_terminal(2))
             report_notice(
                 globals, params.all ? "no operations yet" : "no live operations; --all lists ended ones too");
         return kExitOk;
