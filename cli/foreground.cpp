@@ -97,7 +97,14 @@ Result<> Foreground::handle_notification(const ipc::Notification& notification) 
         return {};
     }
     if (notification.method != "operation.ended") return {};
-    auto operation = ipc::decode_operation(notification.params.value("operation", json()));
+    const json encoded = notification.params.value("operation", json::object());
+    // Of one that has completed no more is told.
+    if (encoded.value("status", std::string()) == to_string(Status::completed) && id_ &&
+        encoded.value("id", OperationId{0}) == *id_) {
+        take_completed();
+        return {};
+    }
+    auto operation = ipc::decode_operation(encoded);
     if (!operation) return std::unexpected(operation.error());
     take(std::move(*operation));
     return {};
@@ -117,9 +124,10 @@ Result<> Foreground::handle_response(const ipc::Response& response) {
     }
     if (!response.result) return std::unexpected(response.result.error());
     if (response.request == wait_request_) return take_waited_for(*response.result);
-    auto operation = ipc::decode_operation(*response.result);
-    if (!operation) return std::unexpected(operation.error());
-    take(std::move(*operation));
+    const auto id = response.result->find("id");
+    if (id == response.result->end() || !id->is_number_unsigned())
+        return failure(ErrorCode::protocol, "the supervisor does not tell the id of an operation");
+    id_ = id->get<OperationId>();
     return {};
 }
 
@@ -131,6 +139,16 @@ Result<> Foreground::take_waited_for(const json& result) {
     if (!operation) return std::unexpected(operation.error());
     take(std::move(*operation));
     return {};
+}
+
+void Foreground::take_completed() {
+    Operation operation;
+    OperationSpec spec;
+    spec.id = *id_;
+    operation.spec = std::make_shared<const OperationSpec>(std::move(spec));
+    operation.status = Status::completed;
+    operation.exit = Exit{};
+    ended_ = std::move(operation);
 }
 
 void Foreground::take(Operation operation) {

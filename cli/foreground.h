@@ -43,6 +43,7 @@ private:
     Result<> handle_response(const ipc::Response& response);
     Result<> take_waited_for(const nlohmann::json& result);
     void take(Operation operation);
+    void take_completed();
     Result<> send_signals();
     Result<> send_cancel(int signal_number, bool now);
     Result<> ask();

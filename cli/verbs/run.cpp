@@ -111,6 +111,7 @@ Result<int> run_foreground(const Globals& globals, const PreparedRun& prepared, 
     ProgressLine progress(STDERR_FILENO, prepared.params.spec.name, !globals.quiet);
     ipc::RunParams params = prepared.params;
     params.progress = progress.is_possible();
+    params.brief = true;
     Foreground foreground(
         std::move(*connection), **signals, progress, modes, [&] { return ipc::encode(params); },
         prepared.descriptors);
