@@ -3,8 +3,10 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
 #include <sys/un.h>
 
+#include <csignal>
 #include <cstdio>
 #include <vector>
 
@@ -95,7 +97,12 @@ std::optional<LaunchedShim> ShimLauncher::assign(const BorrowedAssignment& assig
     while (pool_ != nullptr) {
         auto shim = pool_->take();
         if (!shim) break;
-        if (send_assignment(shim->channel.get(), assignment)) return shim;
+        if (send_assignment(shim->channel.get(), assignment)) {
+            kill_point("assigned");
+            // Somebody may have stopped it.
+            ::syscall(SYS_pidfd_send_signal, shim->process.pidfd.get(), SIGCONT, nullptr, 0);
+            return shim;
+        }
         pool_->end(std::move(*shim));
     }
     return std::nullopt;

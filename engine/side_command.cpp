@@ -193,6 +193,7 @@ void SideCommands::read_output(Entry& entry) {
 }
 
 void SideCommands::reported(Entry& entry, const ShimReport& report) {
+    if (report.id != kNoOperation) return;  // the last words of what its shim guarded before
     // What may not be signalled cannot be waited for. Its shim stays until it is gone.
     if (!report.over && report.survivors.empty()) return;
     const std::shared_ptr<Entry> held = entries_.at(&entry);

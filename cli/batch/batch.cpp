@@ -107,8 +107,10 @@ Result<> Batch::handle_response(const ipc::Response& response) {
         }
         // What it was part of has ended, and has left us behind.
         if (response.result.error().code == ErrorCode::not_found && slots_[index].id == 0 &&
-            parts_.requests.forget_parent())
+            slots_[index].names_parent) {
+            parts_.requests.forget_parent();
             return ask(index);
+        }
         go_wrong(response.result.error());
         give_up(index);
         return {};
@@ -151,7 +153,7 @@ void Batch::finish(std::size_t index, const Operation& operation) {
     const Slot& slot = slots_[index];
     const bool has_survivors = operation.cancelation && !operation.cancelation->survivors.empty();
     const bool is_cut_short = operation.status != Status::completed && operation.status != Status::failed;
-    const bool is_by_us = slot.asked_to_end > 0 && operation.status == Status::cancelled;
+    const bool is_by_us = slot.is_ended_by_us && operation.status == Status::cancelled;
     const Outcome outcome = outcome_of(operation, slot.preserve_status);
     std::string note;
     const bool is_told = outcome.is_error || (is_cut_short && !is_by_us && !parts_.globals.quiet);
@@ -277,6 +279,7 @@ Result<> Batch::cancel_all() {
     for (const auto& [id, index] : ids_) {
         if (slots_[index].asked_to_end >= step) continue;
         slots_[index].asked_to_end = step;
+        slots_[index].is_ended_by_us = true;
         params.selector.ids.push_back(id);
     }
     if (params.selector.ids.empty()) return {};
@@ -346,6 +349,7 @@ Result<> Batch::ask(std::size_t index) {
     } else {
         const auto common = parts_.requests.common_for(slot.job.command.front());
         if (!common) return std::unexpected(common.error());
+        slot.names_parent = parts_.requests.knows_parent();
         auto request = BatchRequests::request_for(**common, slot.job, index + 1, slot.spool, slot.key);
         sent = parts_.connection.send_text("operation.run", request.params, request.descriptors);
         if (!sent && sent.error().code == ErrorCode::limit) {
@@ -391,6 +395,7 @@ void Batch::wait_for_something() {
     // Interrupted or not, everybody is asked what there is.
     signals_came_ = ::poll(watched, std::size(watched), timeout) < 0 || watched[1].revents != 0;
     if (watched[3].revents == 0) return;
+    input_is_awaited_ = false;  // until something more can be started, and there is nothing
     if (auto read = parts_.commands.reader().read_more(); !read) go_wrong(read.error());
 }
 

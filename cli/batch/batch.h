@@ -62,7 +62,9 @@ private:
         OperationId id = 0;         // 0: not known yet
         bool is_refused = false;    // by a supervisor that is about to leave: it has not begun
         std::vector<int> signals;   // to be passed on once its id is known
-        int asked_to_end = 0;       // 1: politely, 2: at once
+        int asked_to_end = 0;       // this supervisor; 1: politely, 2: at once
+        bool is_ended_by_us = false;
+        bool names_parent = false;  // the one of the batch, in its request
         bool may_leave = false;
         bool preserve_status = false;
     };

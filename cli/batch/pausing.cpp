@@ -15,8 +15,9 @@ constexpr std::chrono::seconds kPatience{2};
 
 Result<bool> BatchPausing::advance(const std::vector<OperationId>& ids, bool all_known) {
     const auto now = std::chrono::steady_clock::now();
-    if (!suspension_.is_asked()) stop_by_.reset();
-    if (suspension_.is_asked() && !stop_by_) stop_by_ = now + kPatience;
+    const bool is_asked = suspension_.is_asked();  // which a signal may change at any moment
+    if (!is_asked) stop_by_.reset();
+    if (is_asked && !stop_by_) stop_by_ = now + kPatience;
     const bool is_impatient = pause_request_ != 0 && suspension_.count() > stops_seen_;
     if (is_still_ || is_impatient) return true;
     if (!connection_.is_up()) return stop_by_ && now >= *stop_by_;
@@ -25,7 +26,7 @@ Result<bool> BatchPausing::advance(const std::vector<OperationId>& ids, bool all
         if (auto sent = send("operation.resume", ids, resume_request_); !sent)
             return std::unexpected(sent.error());
     }
-    if (!suspension_.is_asked() || pause_request_ != 0) return false;
+    if (!is_asked || pause_request_ != 0) return false;
     if (!all_known && now < *stop_by_) return false;
     if (ids.empty()) return true;
     stops_seen_ = suspension_.count();

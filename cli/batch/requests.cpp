@@ -103,9 +103,9 @@ void BatchRequests::know_parent(OperationId parent) {
     known_.clear();
 }
 
-bool BatchRequests::forget_parent() {
+void BatchRequests::forget_parent() {
     known_.clear();
-    return std::exchange(knows_parent_, false);
+    knows_parent_ = false;
 }
 
 }  // namespace cancelable::cli

@@ -28,9 +28,8 @@ public:
     // Whose children they are where nobody has said so: 0 for nobody's. Until then, and after
     // forget_parent(), the supervisor finds it out for each of them, from the kernel, which takes its time.
     void know_parent(OperationId parent);
-
-    // False where it was not known.
-    bool forget_parent();
+    void forget_parent();
+    bool knows_parent() const noexcept { return knows_parent_; }
 
     // What is the same for all operations of one command. Valid until the next call.
     struct Common {

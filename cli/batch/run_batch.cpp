@@ -78,7 +78,7 @@ int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& i
     if (const auto common = requests.common_for(first); !common) return fail(common.error());
     const std::size_t jobs = settings->batch.jobs.of(processors());
     const std::size_t spools = raise_limit_of_files(files);
-    if (jobs > spools)
+    if (jobs > spools && !settings->run.logs())
         return fail({ErrorCode::limit,
                      fmt::format("--jobs {} needs {} open files, and {} are allowed: see ulimit -n", jobs,
                                  2 * jobs + kOtherDescriptors, 2 * spools + kOtherDescriptors),

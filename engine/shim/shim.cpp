@@ -320,7 +320,7 @@ void Shim::note_progress() {
     // Whoever follows hears of a signal when it is sent, and not only at the end.
     if (canceller_.signals().size() != report_.signals.size()) report_is_due_ = true;
     note_pause();
-    if (report_is_due_) send_report(false);
+    if (report_is_due_ && !released_) send_report(false);
     if (report_.over && !released_ && !channel_) supervisor_lost();
 }
 

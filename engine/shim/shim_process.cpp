@@ -38,13 +38,12 @@ Assignment first_assignment() {
     return assignment;
 }
 
-// Everything but SIGCHLD; what was sent to the shim of an operation was meant for that operation.
-bool take_signals(int signals) {
-    bool any = false;
+// What was sent to the shim of an operation was meant for that operation, and an idle one has none to end: it
+// ends with its channel.
+void drop_signals(int signals) {
     signalfd_siginfo info{};
-    while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info))
-        any = any || info.ssi_signo != SIGCHLD;
-    return any;
+    while (::read(signals, &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    }
 }
 
 }  // namespace
@@ -86,7 +85,7 @@ int ShimProcess::run() {
             shim.serve();
             stays = shim.stays();
         }
-        if (!stays) return 0;
+        if (!stays || !self_.channel) return 0;
         assignment = await_assignment();
     }
     return 0;
@@ -94,7 +93,7 @@ int ShimProcess::run() {
 
 std::optional<Assignment> ShimProcess::await_assignment() {
     self_.title.set("idle", "");
-    take_signals(self_.signals.get());
+    drop_signals(self_.signals.get());
     int patience = kSettlingMilliseconds;
     for (;;) {
         pollfd watched[] = {{self_.channel.get(), POLLIN, 0}, {self_.signals.get(), POLLIN, 0}};
@@ -105,7 +104,7 @@ std::optional<Assignment> ShimProcess::await_assignment() {
             give_memory_back();
         }
         if (ready <= 0) continue;
-        if (watched[1].revents != 0 && take_signals(self_.signals.get())) return std::nullopt;
+        if (watched[1].revents != 0) drop_signals(self_.signals.get());
         if (watched[0].revents == 0) continue;
         auto packet = receive_packet(self_.channel.get());
         if (!packet && packet.error().os_errno == EAGAIN) continue;
@@ -118,6 +117,7 @@ std::optional<Assignment> ShimProcess::await_assignment() {
         for (std::size_t i = 0; i < assignment.descriptors.size(); ++i)
             if ((command->given >> i & 1) != 0 && next != packet->descriptors.end())
                 assignment.descriptors[i] = std::move(*next++);
+        drop_signals(self_.signals.get());
         return assignment;
     }
 }

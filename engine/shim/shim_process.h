@@ -35,7 +35,7 @@ public:
     int run();
 
 private:
-    // None: the supervisor has no more use for this process, or a signal has ended it.
+    // None: the supervisor has no more use for this process, or is gone.
     std::optional<Assignment> await_assignment();
 
     ShimSelf self_;

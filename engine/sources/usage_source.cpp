@@ -77,6 +77,7 @@ public:
 
     void start(Listener listener) override {
         begin(std::move(listener));
+        started_ = Clock::now();
         subscription_ = sampling_.of_tree(
             shim_, [this](Clock::time_point at, const TreeUsage& usage) { take(at, usage); });
     }
@@ -91,7 +92,8 @@ public:
 
 private:
     void take(Clock::time_point at, const TreeUsage& usage) {
-        if (paused_) return;
+        // A look that was begun before saw what the same shim had guarded then.
+        if (paused_ || at < started_) return;
         if (kind() == SourceKind::rss) return update(at, static_cast<double>(usage.rss_bytes));
         if (kind() == SourceKind::processes) return update(at, static_cast<double>(usage.processes));
         // Of the time between two looks. What died unreaped takes its time with it: then less than nothing
@@ -109,6 +111,7 @@ private:
     };
     Sampling& sampling_;
     pid_t shim_;
+    Clock::time_point started_;
     std::optional<Look> before_;
     bool paused_ = false;
     Sampling::Subscription subscription_;

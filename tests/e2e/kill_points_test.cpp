@@ -96,7 +96,7 @@ TEST_CASE("a command given to an idle shim runs once although its supervisor is 
         CAPTURE(stopped);
         Sandbox sandbox;
         const std::string books = sandbox.make_directory("books");
-        const Trap trap(sandbox, "launched", Trap::State::to_be_set);
+        const Trap trap(sandbox, "assigned", Trap::State::to_be_set);
         REQUIRE(trap.run({"run", "true"}).status == 0);
         wait_until("an idle shim", [&] { return sandbox.idle_shims().size() == 1; });
         const Witness shim(sandbox.idle_shims());
