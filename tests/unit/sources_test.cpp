@@ -83,7 +83,7 @@ SourceExpression expression(const std::string& text) {
     return std::move(*source);
 }
 
-const Clock::time_point kStart{1000s};
+const Clock::time_point kStart = Clock::now() + 1000h;  // after every source here was started
 
 std::string message_of(const CancelationToken& token) {
     REQUIRE(token.is_cancelled());
@@ -201,6 +201,17 @@ TEST_CASE("memory over a bound for some time is told with its numbers") {
     sampling.tree(kStart + 11s, {.rss_bytes = much, .processes = 1});
     CHECK(message_of(token) == "memory 2.1 GiB over 2 GiB for 5 s");
     CHECK(token.reason() == CancelationReason::resource);
+}
+
+TEST_CASE("a look that was begun before a source is none at its operation") {
+    FakeSampling sampling;
+    CancelationToken token;
+    const Clock::time_point before = Clock::now();
+    const SourceAttachment attachment(token, tree_usage_source(sampling, 1, expression("processes:10")));
+    sampling.tree(before, {.processes = 11});
+    CHECK_FALSE(token.is_cancelled());
+    sampling.tree(kStart, {.processes = 11});
+    CHECK(token.is_cancelled());
 }
 
 TEST_CASE("the use of processors is that between two looks") {
