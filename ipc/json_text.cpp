@@ -36,10 +36,9 @@ constexpr Bytes kEndsOfWords(",}] \t\r\n");
 
 // From the quote to behind the closing one.
 std::size_t skip_string(std::string_view text, std::size_t at) {
-    for (++at; at < text.size(); ++at) {
-        at = kOfStrings.find_in(text, at);
-        if (at < text.size() && text[at] == '"') return at + 1;
-        ++at;  // whatever is escaped
+    for (at = kOfStrings.find_in(text, at + 1); at < text.size(); at = kOfStrings.find_in(text, at)) {
+        if (text[at] == '"') return at + 1;
+        at += 2;  // whatever is escaped
     }
     return text.size();
 }
