@@ -1,6 +1,5 @@
 #include "engine/ancestry.h"
 
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -8,6 +7,7 @@
 #include <csignal>
 #include <vector>
 
+#include "engine/process/pidfd.h"
 #include "engine/process/proc.h"
 
 namespace cancelable {
@@ -46,10 +46,6 @@ bool still_holds(const std::vector<Link>& chain) {
         const auto stat = read_stat(link.pid);
         return stat && link == Link{link.pid, stat->parent, stat->start_time};
     });
-}
-
-bool is_reaped(int pidfd) {
-    return ::syscall(SYS_pidfd_send_signal, pidfd, 0, nullptr, 0) != 0 && errno == ESRCH;
 }
 
 }  // namespace

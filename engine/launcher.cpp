@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 
 #include <csignal>
@@ -11,6 +10,7 @@
 #include <vector>
 
 #include "engine/kill_point.h"
+#include "engine/process/pidfd.h"
 #include "engine/shim/acceptance.h"
 #include "engine/shim/channel.h"
 
@@ -89,7 +89,7 @@ Result<LaunchedShim> ShimLauncher::guard(const OperationSpec& spec, const Launch
     for (int fd = 0; fd < 3; ++fd)
         assignment[ShimDescriptors::kStdin + fd] = descriptors.stdio[static_cast<std::size_t>(fd)];
     if (auto shim = assign(assignment)) return std::move(*shim);
-    return start(spec, assignment);
+    return start(assignment);
 }
 
 // One that has died meanwhile, or cannot be told at once, is passed over.
@@ -100,7 +100,7 @@ std::optional<LaunchedShim> ShimLauncher::assign(const BorrowedAssignment& assig
         if (send_assignment(shim->channel.get(), assignment)) {
             kill_point("assigned");
             // Somebody may have stopped it.
-            ::syscall(SYS_pidfd_send_signal, shim->process.pidfd.get(), SIGCONT, nullptr, 0);
+            pidfd_send_signal(shim->process.pidfd.get(), SIGCONT);
             return shim;
         }
         pool_->end(std::move(*shim));
@@ -108,7 +108,7 @@ std::optional<LaunchedShim> ShimLauncher::assign(const BorrowedAssignment& assig
     return std::nullopt;
 }
 
-Result<LaunchedShim> ShimLauncher::start(const OperationSpec& spec, const BorrowedAssignment& assignment) {
+Result<LaunchedShim> ShimLauncher::start(const BorrowedAssignment& assignment) {
     int pair[2];
     if (::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) != 0)
         return system_error("cannot make a channel");
@@ -121,14 +121,10 @@ Result<LaunchedShim> ShimLauncher::start(const OperationSpec& spec, const Borrow
     moves[ShimDescriptors::kChannel] = {ShimDescriptors::kChannel, theirs.get()};
     for (int number = ShimDescriptors::kFirst; number <= ShimDescriptors::kStderr; ++number)
         moves[static_cast<std::size_t>(number)] = {number, assignment[number]};
-    // The arguments are for whoever reads a process list, and the empty ones make room for later operations'.
-    const bool is_listed = assignment[ShimDescriptors::kListener] >= 0;
-    const std::string id = is_listed ? std::to_string(spec.id) : "-";
-    std::array<const char*, 48> argv;
+    // Empty words: room for what the shim shows of itself in a process list.
+    std::array<const char*, 64> argv;
     argv.fill("");
-    argv[0] = "cancelable-shim";
-    argv[1] = id.c_str();
-    argv[2] = spec.name.c_str();
+    argv.front() = "cancelable-shim";
     argv.back() = nullptr;
     const std::array<const char*, 1> environment{nullptr};
     const std::array<const char*, 1> paths{shim_path_.c_str()};

@@ -55,7 +55,7 @@ private:
     Result<LaunchedShim> guard(const OperationSpec& spec, const LaunchSettings& settings,
                                const LaunchDescriptors& descriptors, int listener, int directory);
     std::optional<LaunchedShim> assign(const BorrowedAssignment& assignment);
-    Result<LaunchedShim> start(const OperationSpec& spec, const BorrowedAssignment& assignment);
+    Result<LaunchedShim> start(const BorrowedAssignment& assignment);
 
     std::string shim_path_;
     int directory_;

@@ -1,26 +1,13 @@
 #include "engine/shim_link.h"
 
-#include <poll.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <algorithm>
 #include <csignal>
 #include <utility>
 
+#include "engine/process/pidfd.h"
+
 namespace cancelable {
-namespace {
-
-#ifdef SO_PEERPIDFD
-constexpr int kPeerPidfd = SO_PEERPIDFD;
-#else
-constexpr int kPeerPidfd = 77;  // the headers may be older than the kernel
-#endif
-
-}  // namespace
-
 ShimLink::ShimLink(Loop& loop, LaunchedShim shim, Callbacks callbacks)
     : loop_(loop),
       callbacks_(std::move(callbacks)),
@@ -110,11 +97,7 @@ void ShimLink::close_channel() {
 void ShimLink::watch_process() {
     if (process_watch_) return;
     process_watch_ = std::make_unique<Watch>(loop_, process_.pidfd.get(), [this](Readiness) {
-        siginfo_t info{};
-        const int result = retry_eintr([&] {
-            return ::waitid(P_PIDFD, static_cast<id_t>(process_.pidfd.get()), &info, WEXITED | WNOHANG);
-        });
-        if (result == 0 && info.si_pid == 0) return;
+        if (!reap(process_.pidfd.get())) return;
         process_watch_.reset();
         tell_gone();
     });
@@ -128,26 +111,16 @@ void ShimLink::tell_gone() {
 }
 
 void ShimLink::await_end(std::chrono::steady_clock::time_point deadline) noexcept {
-    const auto left =
-        std::chrono::ceil<std::chrono::milliseconds>(deadline - std::chrono::steady_clock::now()).count();
-    pollfd watched{process_.pidfd.get(), POLLIN, 0};
-    if (::poll(&watched, 1, static_cast<int>(std::max<long>(left, 0))) <= 0) return;
-    siginfo_t info{};
-    retry_eintr(
-        [&] { return ::waitid(P_PIDFD, static_cast<id_t>(process_.pidfd.get()), &info, WEXITED | WNOHANG); });
+    reap_by(process_.pidfd.get(), deadline);
 }
 
 // Of a shim that is not our child the kernel tells the process that listened when the channel was connected:
 // the shim itself, or, where it had not come to that yet, an earlier supervisor, which is dead. Either is
 // pinned.
 void ShimLink::wake_up() noexcept {
-    if (!process_.pidfd && !peer_ && channel_) {
-        int pidfd = -1;
-        socklen_t size = sizeof pidfd;
-        if (::getsockopt(channel_.get(), SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0) peer_.reset(pidfd);
-    }
+    if (!process_.pidfd && !peer_ && channel_) peer_ = peer_pidfd(channel_.get());
     const UniqueFd& shim = process_.pidfd ? process_.pidfd : peer_;
-    if (shim) ::syscall(SYS_pidfd_send_signal, shim.get(), SIGCONT, nullptr, 0);
+    if (shim) pidfd_send_signal(shim.get(), SIGCONT);
 }
 
 }  // namespace cancelable

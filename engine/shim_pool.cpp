@@ -1,10 +1,9 @@
 #include "engine/shim_pool.h"
 
-#include <poll.h>
-#include <sys/wait.h>
-
 #include <algorithm>
 #include <utility>
+
+#include "engine/process/pidfd.h"
 
 namespace cancelable {
 namespace {
@@ -12,13 +11,6 @@ namespace {
 constexpr std::size_t kKept = 2;
 constexpr std::chrono::seconds kLook{1};
 constexpr std::chrono::seconds kPartingPatience{1};
-
-bool is_reaped(const Child& process) {
-    siginfo_t info{};
-    const int result = retry_eintr(
-        [&] { return ::waitid(P_PIDFD, static_cast<id_t>(process.pidfd.get()), &info, WEXITED | WNOHANG); });
-    return result != 0 || info.si_pid != 0;
-}
 
 }  // namespace
 
@@ -31,21 +23,22 @@ ShimPool::~ShimPool() {
     const auto deadline = std::chrono::steady_clock::now() + kPartingPatience;
     for (Idle& idle : leaving_) {
         idle.death.reset();
-        const auto left = deadline - std::chrono::steady_clock::now();
-        const auto wait = std::chrono::ceil<std::chrono::milliseconds>(left).count();
-        pollfd watched{idle.shim.process.pidfd.get(), POLLIN, 0};
-        if (::poll(&watched, 1, static_cast<int>(std::max<long>(wait, 0))) > 0)
-            static_cast<void>(is_reaped(idle.shim.process));
+        reap_by(idle.shim.process.pidfd.get(), deadline);
     }
 }
 
-void ShimPool::put(LaunchedShim shim) {
-    idle_.push_back({std::move(shim), nullptr});
-    const auto entry = std::prev(idle_.end());
-    entry->death = std::make_unique<Watch>(loop_, entry->shim.process.pidfd.get(), [this, entry](Readiness) {
-        if (is_reaped(entry->shim.process)) idle_.erase(entry);
+void ShimPool::add(std::list<Idle>& to, LaunchedShim shim) {
+    to.push_back({std::move(shim), nullptr});
+    const auto entry = std::prev(to.end());
+    const int pidfd = entry->shim.process.pidfd.get();
+    entry->death = std::make_unique<Watch>(loop_, pidfd, [&to, entry, pidfd](Readiness) {
+        if (reap(pidfd)) to.erase(entry);
     });
     entry->death->want(true, false);
+}
+
+void ShimPool::put(LaunchedShim shim) {
+    add(idle_, std::move(shim));
     if (idle_.size() > kKept && !timer_.is_active()) {
         spare_ = idle_.size();
         timer_.start(kLook);
@@ -62,12 +55,7 @@ std::optional<LaunchedShim> ShimPool::take() {
 
 void ShimPool::end(LaunchedShim shim) {
     shim.channel.reset();
-    leaving_.push_back({std::move(shim), nullptr});
-    const auto entry = std::prev(leaving_.end());
-    entry->death = std::make_unique<Watch>(loop_, entry->shim.process.pidfd.get(), [this, entry](Readiness) {
-        if (is_reaped(entry->shim.process)) leaving_.erase(entry);
-    });
-    entry->death->want(true, false);
+    add(leaving_, std::move(shim));
 }
 
 bool ShimPool::owns(pid_t pid) const noexcept {

@@ -46,6 +46,7 @@ private:
         std::unique_ptr<Watch> death;  // reaps it
     };
 
+    void add(std::list<Idle>& to, LaunchedShim shim);
     void trim();
 
     Loop& loop_;

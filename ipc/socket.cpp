@@ -3,22 +3,16 @@
 #include <poll.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include <cstdio>
 #include <cstring>
 
+#include "engine/process/pidfd.h"
+
 namespace cancelable::ipc {
 namespace {
-
-// As in <asm-generic/socket.h>; the C library's headers may be older than the kernel.
-#ifdef SO_PEERPIDFD
-constexpr int kPeerPidfd = SO_PEERPIDFD;
-#else
-constexpr int kPeerPidfd = 77;
-#endif
 
 Result<sockaddr_un> address_of(const std::string& path) {
     sockaddr_un address{};
@@ -108,15 +102,11 @@ Result<PeerProcess> peer_process(int fd) {
     if (!credentials) return std::unexpected(credentials.error());
     PeerProcess peer{credentials->pid, UniqueFd()};
     if (peer.pid == 0) return peer;
-    int pidfd = -1;
-    socklen_t size = sizeof pidfd;
-    if (::getsockopt(fd, SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0) {
-        peer.pidfd.reset(pidfd);
-        return peer;
-    }
+    peer.pidfd = peer_pidfd(fd);
+    if (peer.pidfd) return peer;
     const std::string doing = "cannot tell which process asks";
     if (errno != ENOPROTOOPT) return system_error(doing);
-    peer.pidfd.reset(static_cast<int>(::syscall(SYS_pidfd_open, peer.pid, 0)));
+    peer.pidfd = open_pidfd(peer.pid);
     if (!peer.pidfd) return system_error(doing);
     pollfd connection{fd, 0, 0};
     if (::poll(&connection, 1, 0) != 0) return failure(ErrorCode::not_found, "the process that asks is gone");

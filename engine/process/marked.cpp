@@ -2,7 +2,6 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,18 +10,11 @@
 #include <string_view>
 #include <thread>
 
+#include "engine/process/pidfd.h"
 #include "engine/process/proc.h"
 
 namespace cancelable {
 namespace {
-
-int send(int pidfd, int number) {
-    return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0));
-}
-
-bool is_reaped(int pidfd) {
-    return send(pidfd, 0) != 0 && errno == ESRCH;
-}
 
 // Empty where it may not be read, as that of another user's process, or is not there any more.
 std::string environment_of(pid_t pid) {
@@ -61,7 +53,7 @@ bool MarkedProcesses::has_marks(pid_t pid) const {
 
 bool MarkedProcesses::hold(pid_t pid, const std::function<bool()>& is_ours) {
     if (pid == ::getpid() || held_.contains(pid)) return false;
-    UniqueFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
+    UniqueFd pidfd = open_pidfd(pid);
     if (!pidfd || !is_ours()) return false;
     const auto stat = read_stat(pid);
     if (!stat || stat->is_corpse() || is_reaped(pidfd.get())) return false;
@@ -95,7 +87,7 @@ std::size_t MarkedProcesses::grow() {
 
 void MarkedProcesses::signal(int number, std::vector<pid_t>& refused) const {
     for (const auto& [pid, pidfd] : held_)
-        if (send(pidfd.get(), number) != 0 && errno == EPERM) refused.push_back(pid);
+        if (pidfd_send_signal(pidfd.get(), number) != 0 && errno == EPERM) refused.push_back(pid);
 }
 
 void MarkedProcesses::forget_dead() {

@@ -10,27 +10,11 @@
 #include "engine/process/proc.h"
 
 namespace cancelable {
-namespace {
-
-int pidfd_open(pid_t pid) {
-    return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
-}
-
-bool is_reaped(int pidfd) {
-    return pidfd_send_signal(pidfd, 0) != 0 && errno == ESRCH;
-}
-
-}  // namespace
-
-int pidfd_send_signal(int pidfd, int number) noexcept {
-    return static_cast<int>(::syscall(SYS_pidfd_send_signal, pidfd, number, nullptr, 0));
-}
-
 ProcessTree::ProcessTree(std::function<bool(pid_t)> skip) : skip_(std::move(skip)) {}
 
 void ProcessTree::hold(pid_t pid, pid_t parent, int parent_pidfd, const OnHold& held) {
     ++missed_;  // Until it is known to be where it was said to be.
-    UniqueFd pidfd(pidfd_open(pid));
+    UniqueFd pidfd = open_pidfd(pid);
     if (!pidfd) {
         // Out of descriptors: what is held already can be dealt with, the rest is found by the next pass.
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) full_ = true;

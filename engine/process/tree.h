@@ -10,12 +10,10 @@
 #include <vector>
 
 #include "engine/process/fd.h"
+#include "engine/process/pidfd.h"
 #include "engine/process/proc.h"
 
 namespace cancelable {
-
-// As the system call: to the process that the pidfd is of, or nobody.
-int pidfd_send_signal(int pidfd, int number) noexcept;
 
 // The descendants of the calling process, each held by a pidfd from the moment it was proved to be one.
 //

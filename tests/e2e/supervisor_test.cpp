@@ -44,8 +44,10 @@ TEST_CASE("it is not idle while an operation lives") {
     const std::string id = sandbox.detach({}, {"sleep", "1000"});
     const auto first = sandbox.supervisor();
     REQUIRE(first.has_value());
-    // Several times as long as it would take to leave.
-    ::usleep(600'000);
+    // Another one, that came later and has nothing to do, has left meanwhile.
+    const std::string socket = sandbox.make_directory("other") + "/socket";
+    REQUIRE(sandbox.run({"--socket", socket, "run", "true"}).status == 0);
+    wait_until("the other one to leave", [&] { return sandbox.supervisor_count() == 1; });
     CHECK(sandbox.supervisor() == first);
     CHECK(sandbox.run({"cancel", id}).status == 0);
     wait_until("the supervisor to leave", [&] { return !sandbox.supervisor().has_value(); });
