@@ -9,6 +9,7 @@
 
 #include "tests/e2e/sandbox.h"
 #include "tests/e2e/terminal_session.h"
+#include "tests/e2e/waiting.h"
 #include "tests/fixtures/byte_stream.h"
 
 namespace cancelable::e2e {
@@ -401,6 +402,20 @@ TEST_CASE("Ctrl-C is heard while nobody reads the output") {
     CHECK_FALSE(client.has_ended());
     client.signal(SIGINT);
     CHECK(client.wait().status == 130);
+}
+
+TEST_CASE("a batch that an ended operation has left behind loses none of its lines") {
+    Sandbox sandbox;
+    Fifo go = sandbox.fifo();
+    const std::string status = sandbox.path("status");
+    const std::string script = "(read line <" + go.path() + "; printf 'true\\ntrue\\ntrue\\ntrue\\n' | " +
+                               Sandbox::program() + " run --batch - -j4 -q; echo $? >" + status +
+                               ".new; mv " + status + ".new " + status + ") </dev/null >/dev/null 2>&1 &";
+    REQUIRE(sandbox.run({"run", "--orphans", "leave", "-n", "left", "--", "sh", "-c", script}).status == 0);
+    go.go();
+    wait_until("the batch to end", [&] { return ::access(status.c_str(), F_OK) == 0; });
+    CHECK(read_file(status) == "0\n");
+    CHECK(count_of(sandbox.list({"--all", "true"}), "completed") == 4);
 }
 
 TEST_CASE("what makes no sense of a batch is refused before anything is started") {

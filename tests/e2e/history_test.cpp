@@ -45,6 +45,14 @@ Words set_aside(const Sandbox& sandbox) {
     return names;
 }
 
+// Before it is gone, the last ends may still be on their way to the disk.
+void stop(Sandbox& sandbox, const Words& how = {}) {
+    Words words{"supervisor", "stop"};
+    words.insert(words.end(), how.begin(), how.end());
+    REQUIRE(sandbox.run(words).status == 0);
+    wait_until("the supervisor to have closed its files", [&] { return sandbox.supervisor_count() == 0; });
+}
+
 }  // namespace
 
 TEST_SUITE_BEGIN("history");
@@ -206,8 +214,7 @@ TEST_CASE("a damaged database is set aside while operations go on") {
     Sandbox sandbox;
     ended(sandbox, {}, {"true"});
     const std::string live = sandbox.detach({}, {"sleep", "1000"});
-    REQUIRE(sandbox.run({"supervisor", "stop", "--keep"}).status == 0);
-    wait_until("the supervisor to have closed its files", [&] { return sandbox.supervisor_count() == 0; });
+    stop(sandbox, {"--keep"});
     std::filesystem::resize_file(database(sandbox), 5000);
     CHECK(ids_of(sandbox.list({"--all"})) == Words{live});
     const std::string next = ended(sandbox, {}, {"true"});
@@ -226,7 +233,7 @@ TEST_CASE("a damaged database is set aside while operations go on") {
 TEST_CASE("a state directory that cannot be written stops nothing and loses nothing") {
     Sandbox sandbox;
     const std::string first = ended(sandbox, {}, {"true"});
-    REQUIRE(sandbox.run({"supervisor", "stop"}).status == 0);
+    stop(sandbox);
     const std::string state = sandbox.path("state/cancelable");
     const std::string hidden = sandbox.path("hidden");
     // A file in its place: no directory can be made there, for nobody.
@@ -293,10 +300,10 @@ TEST_CASE("a full file system stops nothing and loses nothing") {
     wait_until("the history to be written again", [&] {
         return sandbox.json({"supervisor", "status", "--json"}).at("history").at("state") == "working";
     });
-    REQUIRE(sandbox.run({"supervisor", "stop"}).status == 0);
+    stop(sandbox);
     CHECK(std::filesystem::is_empty(sandbox.path("run/cancelable/ops")));
     CHECK(ids_of(sandbox.list({"--all"})) == ids);
-    REQUIRE(sandbox.run({"supervisor", "stop"}).status == 0);
+    stop(sandbox);
 }
 
 TEST_CASE("supervisors of two runtime directories share one history") {
