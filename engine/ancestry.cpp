@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <csignal>
-#include <vector>
 
 #include "engine/process/pidfd.h"
 #include "engine/process/proc.h"
@@ -20,38 +19,15 @@ constexpr int kLooks = 64;
 // Deeper than any tree that still can fork.
 constexpr std::size_t kDeepest = 4096;
 
-struct Link {
-    pid_t pid;
-    pid_t parent;
-    std::uint64_t start_time;
-    friend bool operator==(const Link&, const Link&) = default;
-};
-
-// Up to and including the first for which `is_top`, or whose parent cannot be looked at.
-template <class IsTop>
-std::vector<Link> climb(pid_t pid, IsTop is_top) {
-    std::vector<Link> chain;
-    while (pid > 1 && chain.size() < kDeepest) {
-        const auto stat = read_stat(pid);
-        if (!stat) break;
-        chain.push_back({pid, stat->parent, stat->start_time});
-        if (is_top(chain.back())) break;
-        pid = stat->parent;
-    }
-    return chain;
-}
-
-bool still_holds(const std::vector<Link>& chain) {
-    return std::ranges::all_of(chain, [](const Link& link) {
-        const auto stat = read_stat(link.pid);
-        return stat && link == Link{link.pid, stat->parent, stat->start_time};
-    });
-}
+// So many processes that are outside are remembered; then it is begun anew.
+constexpr std::size_t kRemembered = 256;
 
 }  // namespace
 
 void Ancestry::add(OperationId id, pid_t shim, std::uint64_t start_time) {
     remove(id);
+    // Above whom it was before we knew what it is: they were remembered with it.
+    if (outside_.contains(shim)) outside_.clear();
     shims_[shim] = {id, start_time};
     pids_[id] = shim;
 }
@@ -65,23 +41,64 @@ void Ancestry::remove(OperationId id) {
     pids_.erase(known);
 }
 
-Result<OperationId> Ancestry::operation_of(pid_t pid, int pidfd) const {
-    const auto shim_at = [this](const Link& link) {
-        const auto found = shims_.find(link.pid);
-        const bool is_it = found != shims_.end() &&
-                           (found->second.start_time == 0 || found->second.start_time == link.start_time);
-        return is_it ? found->second.id : 0;
-    };
-    const pid_t self = ::getpid();
+Result<OperationId> Ancestry::operation_of(pid_t pid, int pidfd) {
     for (int look = 0; look < kLooks; ++look) {
-        const auto chain =
-            climb(pid, [&](const Link& link) { return link.pid == self || shim_at(link) != 0; });
-        const bool holds = still_holds(chain);
+        const std::vector<Link> chain = climb(pid);
+        const bool is_known = !chain.empty() && is_outside(chain.back());
+        // One that is known has lived since long before this climb: whose parent it was said to be, that was
+        // its child then, and needs no second look.
+        const std::size_t unproved = is_known ? std::max<std::size_t>(chain.size(), 2) - 2 : chain.size();
+        const bool holds = still_holds(std::span(chain).first(unproved));
         // Last, so that all that was read of the number was read of this process.
         if (is_reaped(pidfd)) return failure(ErrorCode::not_found, "the process that asks is gone");
-        if (holds) return chain.empty() ? 0 : shim_at(chain.back());
+        if (!holds) continue;
+        const OperationId id = chain.empty() ? 0 : shim_at(chain.back());
+        if (id == 0 && !is_known) remember_outside(chain);
+        return id;
     }
     return failure(ErrorCode::refused, "the processes above the one that asks change all the time");
+}
+
+// Up to and including the first who settles it, or whose parent cannot be looked at.
+std::vector<Ancestry::Link> Ancestry::climb(pid_t pid) const {
+    const pid_t self = ::getpid();
+    std::vector<Link> chain;
+    while (pid > 1 && chain.size() < kDeepest) {
+        const auto stat = read_stat(pid);
+        if (!stat) break;
+        const Link link{pid, stat->parent, stat->start_time};
+        chain.push_back(link);
+        if (pid == self || shim_at(link) != 0 || is_outside(link)) break;
+        pid = stat->parent;
+    }
+    return chain;
+}
+
+bool Ancestry::still_holds(std::span<const Link> chain) {
+    return std::ranges::all_of(chain, [](const Link& link) {
+        const auto stat = read_stat(link.pid);
+        return stat && link == Link{link.pid, stat->parent, stat->start_time};
+    });
+}
+
+OperationId Ancestry::shim_at(const Link& link) const {
+    const auto found = shims_.find(link.pid);
+    if (found == shims_.end()) return 0;
+    const Shim& shim = found->second;
+    return shim.start_time == 0 || shim.start_time == link.start_time ? shim.id : 0;
+}
+
+bool Ancestry::is_outside(const Link& link) const {
+    const auto found = outside_.find(link.pid);
+    return found != outside_.end() && found->second == link.start_time && shim_at(link) == 0;
+}
+
+void Ancestry::remember_outside(std::span<const Link> chain) {
+    // Who hides now may be seen later.
+    if (chain.empty() || (chain.back().parent > 1 && chain.back().pid != ::getpid())) return;
+    if (outside_.size() + chain.size() > kRemembered) outside_.clear();
+    for (const Link& link : chain)
+        outside_[link.pid] = link.start_time;
 }
 
 }  // namespace cancelable

@@ -3,7 +3,9 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <span>
 #include <unordered_map>
+#include <vector>
 
 #include "engine/process/error.h"
 #include "engine/shim/spec.h"
@@ -20,6 +22,9 @@ namespace cancelable {
 // where its start time is the same; and a parent that is the same in both looks was there all the time
 // between them, since an orphan only ever falls to somebody who was above it before. Where a look differs
 // from the other, somebody has died meanwhile, and both are done again.
+//
+// Who is below no shim never will be: an orphan falls to somebody who was above it before. So a process that
+// was found outside is remembered, with all who are above it, and a climb ends where it meets one of them.
 class Ancestry {
 public:
     // A shim, and when it started (see ProcStat); 0 for our own child, whose number is nobody else's until
@@ -28,16 +33,31 @@ public:
     void remove(OperationId id);
 
     // 0: of none. `pidfd` pins the process; where it is reaped already: not_found, since nobody can tell any
-    // more. A handful of small reads of /proc, and no waiting.
-    Result<OperationId> operation_of(pid_t pid, int pidfd) const;
+    // more. A few small reads of /proc, two where the parent is known, and no waiting.
+    Result<OperationId> operation_of(pid_t pid, int pidfd);
 
 private:
     struct Shim {
         OperationId id;
         std::uint64_t start_time;
     };
+    // As one look saw it.
+    struct Link {
+        pid_t pid;
+        pid_t parent;
+        std::uint64_t start_time;
+        friend bool operator==(const Link&, const Link&) = default;
+    };
+
+    std::vector<Link> climb(pid_t pid) const;
+    static bool still_holds(std::span<const Link> chain);
+    OperationId shim_at(const Link& link) const;
+    bool is_outside(const Link& link) const;
+    void remember_outside(std::span<const Link> chain);
+
     std::unordered_map<pid_t, Shim> shims_;
     std::unordered_map<OperationId, pid_t> pids_;
+    std::unordered_map<pid_t, std::uint64_t> outside_;  // when it started
 };
 
 }  // namespace cancelable

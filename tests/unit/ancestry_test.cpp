@@ -64,7 +64,7 @@ private:
     std::vector<pid_t> pids_;
 };
 
-OperationId operation_of(const Ancestry& ancestry, pid_t pid) {
+OperationId operation_of(Ancestry& ancestry, pid_t pid) {
     const UniqueFd pidfd = pin(pid);
     const auto found = ancestry.operation_of(pid, pidfd.get());
     REQUIRE(found);
@@ -146,6 +146,43 @@ TEST_CASE("a number that has passed to another operation is not forgotten with t
     ancestry.add(8, shim.top());
     ancestry.remove(7);
     CHECK(operation_of(ancestry, shim.told()) == 8);
+}
+
+TEST_CASE("who was asked for before its shim was known is part of the operation once it is") {
+    StandIn shim(2, [](const auto& tell) {
+        if (::fork() != 0) return;
+        tell();
+        if (::fork() != 0) StandIn::stay();
+        tell();
+        StandIn::stay();
+    });
+    const auto stat = read_stat(shim.top());
+    REQUIRE(stat);
+    Ancestry ancestry;
+    CHECK(operation_of(ancestry, shim.told(1)) == 0);
+    CHECK(operation_of(ancestry, shim.told(0)) == 0);
+    ancestry.add(7, shim.top(), stat->start_time);
+    CHECK(operation_of(ancestry, shim.told(0)) == 7);
+    CHECK(operation_of(ancestry, shim.told(1)) == 7);
+}
+
+TEST_CASE("a process that is younger than those above it that are known is where they are") {
+    Ancestry ancestry;
+    CHECK(operation_of(ancestry, ::getpid()) == 0);
+    StandIn outside(1, [](const auto& tell) {
+        if (::fork() != 0) return;
+        tell();
+        StandIn::stay();
+    });
+    CHECK(operation_of(ancestry, outside.told()) == 0);
+    StandIn shim(1, [](const auto& tell) {
+        if (::fork() != 0) return;
+        tell();
+        StandIn::stay();
+    });
+    ancestry.add(7, shim.top());
+    CHECK(operation_of(ancestry, shim.told()) == 7);
+    CHECK(operation_of(ancestry, outside.told()) == 0);
 }
 
 bool is_reaped(const UniqueFd& pidfd) {
