@@ -25,24 +25,20 @@ void RunFlags::declare(Options& options) {
 }
 
 void RunFlags::declare(Options& options, const Key& key) {
-    const std::string names(key.flag);
-    const std::string help(key.help);
     if (!key.placeholder.empty()) {
-        options.value(names, std::string(key.placeholder), help,
-                      [this, &key](const std::string& text) -> Result<> {
-                          Settings scratch;
-                          if (auto set = key.set(scratch, text); !set) return set;
-                          said_.push_back({&key, text});
-                          return {};
-                      });
+        options.value(key.flag, key.placeholder, key.help, [this, &key](const std::string& text) -> Result<> {
+            Settings scratch;
+            if (auto set = key.set(scratch, text); !set) return set;
+            said_.push_back({&key, text});
+            return {};
+        });
         return;
     }
-    options.flag(names, help, [this, &key] { said_.push_back({&key, true}); });
+    options.flag(key.flag, key.help, [this, &key] { said_.push_back({&key, true}); });
     // --no-log is in the contract; the others are for who has set them in the configuration.
-    const std::string negative = "--no-" + names.substr(names.find("--") + 2);
-    if (negative != "--no-log") options.group("");
-    options.flag(negative, "they go where this command's go",
-                 [this, &key] { said_.push_back({&key, false}); });
+    if (key.name != "log") options.group("");
+    options.negation(key.flag, "they go where this command's go",
+                     [this, &key] { said_.push_back({&key, false}); });
     options.group(key.section == "batch" ? "With --batch" : "Options");
 }
 

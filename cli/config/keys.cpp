@@ -1,12 +1,11 @@
 #include "cli/config/keys.h"
 
 #include <fmt/format.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <charconv>
-#include <cstdlib>
 
 #include "cli/nearest.h"
 #include "cli/render/text.h"
@@ -299,6 +298,26 @@ constexpr std::array kKeys{
 #undef CANCELABLE_SETTER
 #undef CANCELABLE_SHOWER
 
+constexpr std::string_view kPrefix = "CANCELABLE_";
+
+constexpr char to_upper(char c) noexcept {
+    return 'a' <= c && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
+}
+
+// Takes a name off the front, where it stands there in capitals.
+bool take_off(std::string_view& text, std::string_view name) noexcept {
+    const std::string_view front = text.substr(0, name.size());
+    if (!std::ranges::equal(front, name, {}, {}, to_upper)) return false;
+    text.remove_prefix(name.size());
+    return true;
+}
+
+// Whether this is RUN_TIMEOUT=… for that key.
+bool sets(std::string_view text, const Key& key) noexcept {
+    return take_off(text, key.section) && take_off(text, "_") && take_off(text, key.name) &&
+           text.starts_with('=');
+}
+
 }  // namespace
 
 std::span<const Key> all_keys() noexcept {
@@ -312,19 +331,23 @@ const Key* find_key(std::string_view section, std::string_view name) noexcept {
 }
 
 std::string environment_variable(const Key& key) {
-    std::string name = fmt::format("CANCELABLE_{}_{}", key.section, key.name);
-    std::ranges::transform(name, name.begin(),
-                           [](unsigned char c) { return static_cast<char>(std::toupper(c)); });
+    std::string name = fmt::format("{}{}_{}", kPrefix, key.section, key.name);
+    std::ranges::transform(name, name.begin(), to_upper);
     return name;
 }
 
 Result<> apply_environment(Settings& settings) {
+    // Once through all of it rather than for each key: few environments hold any.
+    std::vector<std::string_view> ours;
+    for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry)
+        if (std::string_view text(*entry); take_off(text, kPrefix)) ours.push_back(text);
     for (const Key& key : kKeys) {
-        const std::string variable = environment_variable(key);
-        const char* value = std::getenv(variable.c_str());
-        if (value == nullptr) continue;
-        if (const auto set = key.set(settings, std::string(value)); !set)
-            return failure(ErrorCode::usage, fmt::format("{}: {}", variable, set.error().sentence()));
+        const auto found = std::ranges::find_if(ours, [&](std::string_view text) { return sets(text, key); });
+        if (found == ours.end()) continue;
+        const std::string value(found->substr(found->find('=') + 1));
+        if (const auto set = key.set(settings, value); !set)
+            return failure(ErrorCode::usage,
+                           fmt::format("{}: {}", environment_variable(key), set.error().sentence()));
     }
     return {};
 }

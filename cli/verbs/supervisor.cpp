@@ -106,8 +106,10 @@ int start(Globals globals, const Words& words) {
 std::optional<int> parse_stop(const std::string& name, const std::string& summary, Globals& globals,
                               const Words& words, ipc::StopParams::Mode& mode) {
     Options options(name, summary);
-    options.example("cancelable " + name + " --cancel", "ends every operation first");
-    options.example("cancelable " + name + " --keep", "they run on, and the next supervisor adopts them");
+    const std::string with_cancel = "cancelable " + name + " --cancel";
+    const std::string with_keep = "cancelable " + name + " --keep";
+    options.example(with_cancel, "ends every operation first");
+    options.example(with_keep, "they run on, and the next supervisor adopts them");
     bool cancel = false;
     bool keep = false;
     options.flag("--cancel", "cancel every live operation first", cancel);
