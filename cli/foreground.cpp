@@ -78,7 +78,7 @@ Result<> Foreground::ask() {
     polite_sent_ = hurry_sent_ = false;
     const auto sent =
         id_ ? connection_.send("operation.wait", ipc::encode(wait_for(*id_, progress_.is_possible())))
-            : connection_.send("operation.run", make_request_(), descriptors_);
+            : connection_.send_text("operation.run", make_request_(), descriptors_);
     if (!sent) return std::unexpected(sent.error());
     (id_ ? wait_request_ : run_request_) = *sent;
     return {};

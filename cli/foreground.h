@@ -29,7 +29,7 @@ namespace cancelable::cli {
 class Foreground {
 public:
     // The request of operation.run, which has a key; made anew each time that it is sent.
-    using MakeRequest = std::function<nlohmann::json()>;
+    using MakeRequest = std::function<ipc::JsonText()>;
 
     Foreground(LastingConnection connection, SignalTokens& signals, ProgressLine& progress,
                const TerminalModes& modes, MakeRequest make_request, std::span<const int> descriptors);

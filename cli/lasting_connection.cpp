@@ -71,27 +71,29 @@ Result<std::optional<LastingConnection::Happening>> LastingConnection::next() {
     return Happening(Renewed());
 }
 
-Result<std::uint64_t> LastingConnection::send(std::string_view method, json params,
+Result<std::uint64_t> LastingConnection::send(std::string_view method, const json& params,
                                               std::span<const int> descriptors) {
+    return send_text(method, ipc::to_text(params), descriptors);
+}
+
+Result<std::uint64_t> LastingConnection::send_text(std::string_view method, const ipc::JsonText& params,
+                                                   std::span<const int> descriptors) {
     if (!client_) return 0;
-    auto sent = client_->send(method, std::move(params), descriptors);
+    auto sent = client_->send_text(method, params, descriptors);
     // What the supervisor said before it went is still to be read: next() does, and then sees the loss.
     if (!sent && sent.error().code == ErrorCode::unreachable) return 0;
     return sent;
 }
 
-Result<std::uint64_t> LastingConnection::send_text(std::string_view method, std::string_view params,
-                                                   std::span<const int> descriptors) {
-    if (!client_) return 0;
-    auto sent = client_->send_text(method, params, descriptors);
-    if (!sent && sent.error().code == ErrorCode::unreachable) return 0;
-    return sent;
+Result<json> LastingConnection::ask(std::string_view method, const std::function<json()>& params) {
+    return ask_text(method, [&] { return ipc::to_text(params()); }, {});
 }
 
-Result<json> LastingConnection::ask(std::string_view method, const std::function<json()>& params,
-                                    std::span<const int> descriptors) {
+Result<json> LastingConnection::ask_text(std::string_view method,
+                                         const std::function<ipc::JsonText()>& params,
+                                         std::span<const int> descriptors) {
     for (;;) {
-        const auto sent = send(method, params(), descriptors);
+        const auto sent = send_text(method, params(), descriptors);
         if (!sent) return std::unexpected(sent.error());
         for (bool renewed = false; !renewed;) {
             auto happened = next();

@@ -38,17 +38,16 @@ public:
 
     // The request's number, as Client::send() gives it. A loss is no error: the number is then 0, and next()
     // has the news.
-    Result<std::uint64_t> send(std::string_view method, nlohmann::json params,
+    Result<std::uint64_t> send(std::string_view method, const nlohmann::json& params,
                                std::span<const int> descriptors = {});
-
-    // The same with parameters that are JSON already.
-    Result<std::uint64_t> send_text(std::string_view method, std::string_view params,
-                                    std::span<const int> descriptors);
+    Result<std::uint64_t> send_text(std::string_view method, const ipc::JsonText& params,
+                                    std::span<const int> descriptors = {});
 
     // Sends a request and waits for its answer, asking every next supervisor anew with what `params` gives
     // then. Other messages are dropped.
-    Result<nlohmann::json> ask(std::string_view method, const std::function<nlohmann::json()>& params,
-                               std::span<const int> descriptors = {});
+    Result<nlohmann::json> ask(std::string_view method, const std::function<nlohmann::json()>& params);
+    Result<nlohmann::json> ask_text(std::string_view method, const std::function<ipc::JsonText()>& params,
+                                    std::span<const int> descriptors);
 
     // Waits until the supervisor, which has said that it is about to leave, has left and another one is
     // there. False where it takes longer than that.

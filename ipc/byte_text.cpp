@@ -10,6 +10,7 @@ namespace {
 
 constexpr std::string_view kAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 constexpr std::uint8_t kNoDigit = 64;
+constexpr std::string_view kShape = R"(must be a string or {"base64": "…"})";
 
 constexpr std::array<std::uint8_t, 256> kDigits = [] {
     std::array<std::uint8_t, 256> digits{};
@@ -82,6 +83,20 @@ nlohmann::json bytes_to_json(std::string_view bytes) {
     return {{"base64", encode_base64(bytes)}};
 }
 
+Result<std::string> any_bytes_from_json(JsonValue json) {
+    if (auto string = json.string()) return std::move(*string);
+    if (const auto members = json.members(); members.size() == 1 && members.front().first == "base64")
+        if (const auto encoded = members.front().second.string()) return decode_base64(*encoded);
+    return failure(ErrorCode::usage, std::string(kShape));
+}
+
+Result<std::string> bytes_from_json(JsonValue json) {
+    auto bytes = any_bytes_from_json(json);
+    if (bytes && bytes->find('\0') != std::string::npos)
+        return failure(ErrorCode::usage, "holds a zero byte");
+    return bytes;
+}
+
 Result<std::string> bytes_from_json(nlohmann::json& json) {
     std::string bytes;
     if (json.is_string()) {
@@ -92,7 +107,7 @@ Result<std::string> bytes_from_json(nlohmann::json& json) {
         if (!decoded) return decoded;
         bytes = std::move(*decoded);
     } else {
-        return failure(ErrorCode::usage, R"(must be a string or {"base64": "…"})");
+        return failure(ErrorCode::usage, std::string(kShape));
     }
     if (bytes.find('\0') != std::string::npos) return failure(ErrorCode::usage, "holds a zero byte");
     return bytes;

@@ -181,12 +181,12 @@ int Client::fd() const noexcept {
     return impl_->fd.get();
 }
 
-Result<json> Client::call(std::string_view method, json params, std::span<const int> descriptors,
+Result<json> Client::call(std::string_view method, const json& params, std::span<const int> descriptors,
                           std::optional<Deadline> deadline) {
     if (auto usable = impl_->usable(); !usable) return std::unexpected(usable.error());
     const std::uint64_t request = ++impl_->last_request;
     const auto sent =
-        impl_->send_line(build_request(request, method, std::move(params)), descriptors, deadline);
+        impl_->send_line(build_request(request, method, to_text(params)), descriptors, deadline);
     if (!sent) return std::unexpected(sent.error());
     while (true) {
         auto message = impl_->next_message();
@@ -207,8 +207,8 @@ Result<json> Client::call(std::string_view method, json params, std::span<const 
     }
 }
 
-Result<std::string> Client::call_text(std::string_view method, json params) {
-    const auto request = send(method, std::move(params));
+Result<std::string> Client::call_text(std::string_view method, const json& params) {
+    const auto request = send(method, params);
     if (!request) return std::unexpected(request.error());
     const std::string id = std::to_string(*request);
     while (true) {
@@ -232,21 +232,16 @@ Result<std::string> Client::call_text(std::string_view method, json params) {
     }
 }
 
-Result<std::uint64_t> Client::send(std::string_view method, json params, std::span<const int> descriptors) {
-    if (auto usable = impl_->usable(); !usable) return std::unexpected(usable.error());
-    const std::uint64_t request = ++impl_->last_request;
-    const auto sent =
-        impl_->send_line(build_request(request, method, std::move(params)), descriptors, std::nullopt);
-    if (!sent) return std::unexpected(sent.error());
-    return request;
+Result<std::uint64_t> Client::send(std::string_view method, const json& params,
+                                   std::span<const int> descriptors) {
+    return send_text(method, to_text(params), descriptors);
 }
 
-Result<std::uint64_t> Client::send_text(std::string_view method, std::string_view params,
+Result<std::uint64_t> Client::send_text(std::string_view method, const JsonText& params,
                                         std::span<const int> descriptors) {
     if (auto usable = impl_->usable(); !usable) return std::unexpected(usable.error());
     const std::uint64_t request = ++impl_->last_request;
-    const auto sent =
-        impl_->send_line(build_request_of_text(request, method, params), descriptors, std::nullopt);
+    const auto sent = impl_->send_line(build_request(request, method, params), descriptors, std::nullopt);
     if (!sent) return std::unexpected(sent.error());
     return request;
 }

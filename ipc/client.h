@@ -12,6 +12,7 @@
 #include <variant>
 
 #include "engine/process/error.h"
+#include "ipc/json_writer.h"
 
 namespace cancelable::ipc {
 
@@ -50,20 +51,18 @@ public:
     // Sends a request and waits for its answer. `descriptors` stay the caller's and are meant in the order of
     // params.descriptors. Other messages that arrive meanwhile are kept for receive(). Past the deadline:
     // ErrorCode::limit; the answer is then dropped when it comes.
-    Result<nlohmann::json> call(std::string_view method, nlohmann::json params,
+    Result<nlohmann::json> call(std::string_view method, const nlohmann::json& params,
                                 std::span<const int> descriptors = {},
                                 std::optional<Deadline> deadline = std::nullopt);
 
     // As call(), without a deadline: the result as the text that it came as, for who hands it on.
-    Result<std::string> call_text(std::string_view method, nlohmann::json params);
+    Result<std::string> call_text(std::string_view method, const nlohmann::json& params);
 
     // Sends a request without waiting for the answer, which receive() gives: its Response::request is the
     // number returned here. Blocks only while the socket is full.
-    Result<std::uint64_t> send(std::string_view method, nlohmann::json params,
+    Result<std::uint64_t> send(std::string_view method, const nlohmann::json& params,
                                std::span<const int> descriptors = {});
-
-    // The same with parameters that are JSON already: a line of it, without a newline.
-    Result<std::uint64_t> send_text(std::string_view method, std::string_view params,
+    Result<std::uint64_t> send_text(std::string_view method, const JsonText& params,
                                     std::span<const int> descriptors = {});
 
     // The next message that is there, or nothing; never blocks. Call it until it gives nothing before polling

@@ -6,8 +6,6 @@
 
 namespace cancelable::ipc {
 
-using nlohmann::json;
-
 namespace {
 
 // Who sends many requests at once gets its turns like everybody else. Until they are handled no more are
@@ -27,33 +25,23 @@ Hold::~Hold() {
     connection->drop_if_done();
 }
 
-Answer::Answer(const std::shared_ptr<Connection>& connection, std::optional<json> id)
+Answer::Answer(const std::shared_ptr<Connection>& connection, std::optional<RequestId> id)
     : hold_(connection), id_(std::move(id)) {}
 
 Answer::~Answer() {
     error(RpcError{RpcCode::internal_error, "the request was dropped"});
 }
 
-void Answer::result(json result) {
+void Answer::result_text(const JsonText& result) {
     const auto to = connection();
     const auto id = std::exchange(id_, std::nullopt);
     if (!to || !id || to->is_doomed()) return;
-    send_within_bounds(*to, *id, build_response(*id, std::move(result)));
-}
-
-void Answer::result_text(std::string_view result) {
-    const auto to = connection();
-    const auto id = std::exchange(id_, std::nullopt);
-    if (!to || !id || to->is_doomed()) return;
-    send_within_bounds(*to, *id, build_response_of_text(*id, result));
-}
-
-void Answer::send_within_bounds(Connection& to, const json& id, std::string line) {
-    if (line.size() < kMaxMessageBytes) return to.send(std::move(line));
-    to.send(build_error(
-        id, to_rpc({ErrorCode::limit, "the answer is " + std::to_string(line.size()) +
-                                          " bytes long, and a message is at most " +
-                                          std::to_string(kMaxMessageBytes) + ": ask for fewer operations"})));
+    std::string line = build_response(*id, result);
+    if (line.size() < kMaxMessageBytes) return to->send(std::move(line));
+    to->send(build_error(*id, to_rpc({ErrorCode::limit, "the answer is " + std::to_string(line.size()) +
+                                                            " bytes long, and a message is at most " +
+                                                            std::to_string(kMaxMessageBytes) +
+                                                            ": ask for fewer operations"})));
 }
 
 void Answer::error(const RpcError& error) {
@@ -130,9 +118,9 @@ void Connection::handle_line(std::string_view line) {
     if (ambiguous) doom();
 }
 
-bool Connection::notify(std::string_view method, json params) {
+bool Connection::notify_text(std::string_view method, const JsonText& params) {
     if (state_ == State::doomed) return true;
-    std::string line = build_notification(method, std::move(params));
+    std::string line = build_notification(method, params);
     if (line.size() >= kMaxMessageBytes) return false;
     send(std::move(line));
     return true;
@@ -157,7 +145,7 @@ void Connection::flush() {
 // Says why, as far as the peer still listens, and ends it.
 void Connection::fail(const Error& error) {
     if (state_ == State::doomed) return;
-    if (error.code != ErrorCode::system) send(build_error(nullptr, to_rpc(error)));
+    if (error.code != ErrorCode::system) send(build_error({"null"}, to_rpc(error)));
     doom();
 }
 

@@ -49,23 +49,21 @@ private:
 // says nothing at all.
 class Answer {
 public:
-    Answer(const std::shared_ptr<Connection>& connection, std::optional<nlohmann::json> id);
+    Answer(const std::shared_ptr<Connection>& connection, std::optional<RequestId> id);
     Answer(Answer&&) noexcept = default;
     Answer& operator=(Answer&&) = delete;
     ~Answer();
 
-    void result(nlohmann::json result);
-    void result_text(std::string_view result);  // which is JSON already
+    void result(const nlohmann::json& result) { result_text(to_text(result)); }
+    void result_text(const JsonText& result);
     void error(const RpcError& error);
     void error(const Error& error) { this->error(to_rpc(error)); }
 
     std::shared_ptr<Connection> connection() const noexcept { return hold_.connection(); }
 
 private:
-    void send_within_bounds(Connection& to, const nlohmann::json& id, std::string line);
-
     Hold hold_;
-    std::optional<nlohmann::json> id_;
+    std::optional<RequestId> id_;
 };
 
 // What a server's connections are for. Both are called on the loop's thread.
@@ -92,7 +90,10 @@ public:
     Result<PeerProcess> peer_process() const { return ipc::peer_process(fd_.get()); }
 
     // False, and nothing is sent, where it is longer than a message may be.
-    bool notify(std::string_view method, nlohmann::json params);
+    bool notify(std::string_view method, const nlohmann::json& params) {
+        return notify_text(method, to_text(params));
+    }
+    bool notify_text(std::string_view method, const JsonText& params);
 
     // What waits for the peer to read.
     std::size_t unsent_bytes() const noexcept { return output_.size_bytes(); }

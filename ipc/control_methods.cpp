@@ -22,7 +22,7 @@ json operations_of(const std::vector<OperationId>& ids, const Registry& registry
 }  // namespace
 
 Service::Impl::Outcome Service::Impl::operation_signal(Call& call) {
-    const auto params = decode_signal(std::move(call.params));
+    const auto params = decode_signal(call.params);
     if (!params) return std::unexpected(params.error());
     if (params->selector.empty()) return needs_selector("operation.signal");
     Requester by;
@@ -42,7 +42,7 @@ Service::Impl::Outcome Service::Impl::operation_resume(Call& call) {
 }
 
 Service::Impl::Outcome Service::Impl::set_paused(Call& call, std::string_view method, bool paused) {
-    const auto params = decode_pause(std::move(call.params), method);
+    const auto params = decode_pause(call.params, method);
     if (!params) return std::unexpected(params.error());
     if (params->selector.empty()) return needs_selector(method);
     if (!params->wait) {

@@ -87,11 +87,11 @@ json encode(const SubscribeParams& subscribe) {
     return encoded;
 }
 
-Result<SubscribeParams> decode_subscribe(json encoded) {
+Result<SubscribeParams> decode_subscribe(JsonValue encoded) {
     SubscribeParams subscribe;
     Params params(encoded, "events.subscribe");
-    if (auto said = params.take("selector")) {
-        auto selector = decode_selector(std::move(*said));
+    if (const auto said = params.take("selector")) {
+        auto selector = decode_selector(*said);
         if (selector)
             subscribe.selector = std::move(*selector);
         else
@@ -113,7 +113,7 @@ json encode(const UnsubscribeParams& params) {
     return {{"subscription", params.subscription}};
 }
 
-Result<UnsubscribeParams> decode_unsubscribe(json encoded) {
+Result<UnsubscribeParams> decode_unsubscribe(JsonValue encoded) {
     UnsubscribeParams unsubscribe;
     Params params(encoded, "events.unsubscribe");
     params.require("subscription");

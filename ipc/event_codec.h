@@ -10,6 +10,7 @@
 #include "engine/event_log.h"
 #include "engine/process/error.h"
 #include "engine/selector.h"
+#include "ipc/json_value.h"
 
 namespace cancelable::ipc {
 
@@ -25,13 +26,13 @@ struct SubscribeParams {
     bool follow = true;                  // false: ends with those that there are
 };
 nlohmann::json encode(const SubscribeParams& params);
-Result<SubscribeParams> decode_subscribe(nlohmann::json params);
+Result<SubscribeParams> decode_subscribe(JsonValue params);
 
 // events.unsubscribe
 struct UnsubscribeParams {
     std::uint64_t subscription = 0;
 };
 nlohmann::json encode(const UnsubscribeParams& params);
-Result<UnsubscribeParams> decode_unsubscribe(nlohmann::json params);
+Result<UnsubscribeParams> decode_unsubscribe(JsonValue params);
 
 }  // namespace cancelable::ipc

@@ -54,7 +54,7 @@ void Service::Impl::list_with_history(Answer to, ListParams params) {
     };
     lookups_.start<std::string>(connection, work, [answer](Result<std::string> result) {
         if (result)
-            answer->result_text(*result);
+            answer->result_text({std::move(*result)});
         else
             answer->error(result.error());
     });
@@ -115,7 +115,7 @@ void Service::Impl::wait_with_history(Answer to, WaitParams params) {
 }
 
 Service::Impl::Outcome Service::Impl::stats_get(Call& call) {
-    auto params = decode_stats(std::move(call.params));
+    auto params = decode_stats(call.params);
     if (!params) return std::unexpected(params.error());
     // Everything: that is counted already.
     params->selector.all = false;
@@ -164,7 +164,7 @@ Service::Impl::Outcome Service::Impl::stats_of_picked(Call& call, Selector selec
 }
 
 Service::Impl::Outcome Service::Impl::history_prune(Call& call) {
-    const auto params = decode_prune(std::move(call.params));
+    const auto params = decode_prune(call.params);
     if (!params) return std::unexpected(params.error());
     History* const history = operations_.history();
     if (history == nullptr)

@@ -1,4 +1,5 @@
 // The parameters of what is asked for from inside an operation: operation.shield, .progress and .result.
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "ipc/byte_text.h"
@@ -12,18 +13,11 @@ using nlohmann::json;
 
 // A result may hold anything, zero bytes included: nobody tells it to the kernel.
 void get_bytes(Params& params, std::string_view name, std::string& target) {
-    auto value = params.take(name);
+    const auto value = params.take(name);
     if (!value) return;
-    if (value->is_string()) {
-        target = std::move(value->get_ref<std::string&>());
-        return;
-    }
-    const bool is_encoded = value->is_object() && value->size() == 1 && value->contains("base64") &&
-                            (*value)["base64"].is_string();
-    if (!is_encoded) return params.fail(name, R"(must be a string or {"base64": "…"})");
-    auto decoded = decode_base64((*value)["base64"].get_ref<const std::string&>());
-    if (!decoded) return params.fail(name, decoded.error().doing);
-    target = std::move(*decoded);
+    auto bytes = any_bytes_from_json(*value);
+    if (!bytes) return params.fail(name, bytes.error().doing);
+    target = std::move(*bytes);
 }
 
 }  // namespace
@@ -34,7 +28,7 @@ json encode(const ShieldParams& shield) {
     return encoded;
 }
 
-Result<ShieldParams> decode_shield(json encoded) {
+Result<ShieldParams> decode_shield(JsonValue encoded) {
     ShieldParams shield;
     Params params(encoded, "operation.shield");
     std::vector<std::string> descriptors;
@@ -55,12 +49,12 @@ json encode(const ProgressParams& progress) {
     return encoded;
 }
 
-Result<ProgressParams> decode_progress(json encoded) {
+Result<ProgressParams> decode_progress(JsonValue encoded) {
     ProgressParams progress;
     Params params(encoded, "operation.progress");
     params.require("fraction");
     if (const auto fraction = params.take("fraction")) {
-        progress.fraction = fraction->is_number() ? fraction->get<double>() : -1;
+        progress.fraction = fraction->number().value_or(-1);
         if (!(progress.fraction >= 0 && progress.fraction <= 1))
             params.fail("fraction", "must be a number from 0 to 1");
     }
@@ -76,7 +70,7 @@ json encode(const ResultParams& result) {
     return encoded;
 }
 
-Result<ResultParams> decode_result(json encoded) {
+Result<ResultParams> decode_result(JsonValue encoded) {
     ResultParams result;
     Params params(encoded, "operation.result");
     params.require("result");

@@ -21,7 +21,7 @@ Result<OperationId> Service::Impl::callers_operation(const Call& call, Operation
 }
 
 Service::Impl::Outcome Service::Impl::operation_shield(Call& call) {
-    const auto params = decode_shield(std::move(call.params));
+    const auto params = decode_shield(call.params);
     if (!params) return std::unexpected(params.error());
     struct stat status{};
     if (call.descriptors.size() != 1 || ::fstat(call.descriptors.front().get(), &status) != 0 ||
@@ -35,7 +35,7 @@ Service::Impl::Outcome Service::Impl::operation_shield(Call& call) {
 }
 
 Service::Impl::Outcome Service::Impl::operation_progress(Call& call) {
-    auto params = decode_progress(std::move(call.params));
+    auto params = decode_progress(call.params);
     if (!params) return std::unexpected(params.error());
     const auto id = callers_operation(call, params->operation_id);
     if (!id) return std::unexpected(id.error());
@@ -45,7 +45,7 @@ Service::Impl::Outcome Service::Impl::operation_progress(Call& call) {
 }
 
 Service::Impl::Outcome Service::Impl::operation_result(Call& call) {
-    auto params = decode_result(std::move(call.params));
+    auto params = decode_result(call.params);
     if (!params) return std::unexpected(params.error());
     const auto id = callers_operation(call, params->operation_id);
     if (!id) return std::unexpected(id.error());

@@ -32,7 +32,7 @@ Result<OperationId> Service::Impl::operation_of_caller(const Answer& answer, Ope
 }
 
 Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
-    auto params = decode_run(std::move(call.params));
+    auto params = decode_run(call.params);
     if (!params) return std::unexpected(params.error());
     if (stopping_) return failure(ErrorCode::stopping, "the supervisor is stopping and starts nothing more");
     if (params->spec.parent == 0 && !params->no_parent) {
@@ -68,7 +68,8 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
         return std::nullopt;
     }
     // The answer goes first, so that who is told of the end knows the operation.
-    call.answer.result(brief ? encode_brief(**snapshot) : encode_operation(**snapshot, wall_now()));
+    call.answer.result_text(brief ? encode_brief(**snapshot)
+                                  : to_text(encode_operation(**snapshot, wall_now())));
     if (!connection) return std::nullopt;
     if (progress) watch_progress(connection, id);
     auto hold = std::make_shared<Hold>(connection);
@@ -77,8 +78,10 @@ Service::Impl::Outcome Service::Impl::operation_run(Call& call) {
         if (!peer || outcome.settled.empty()) return;
         const Operation& ended = *outcome.settled.front();
         const bool says_all = !brief || ended.status != Status::completed;
-        peer->notify("operation.ended",
-                     {{"operation", says_all ? encode_operation(ended, wall_now()) : encode_brief(ended)}});
+        const JsonText told = says_all ? to_text(encode_operation(ended, wall_now())) : encode_brief(ended);
+        JsonWriter out;
+        out.begin_object().name("operation").text(told.text).end_object();
+        peer->notify_text("operation.ended", out.take());
     });
     return std::nullopt;
 }
@@ -128,7 +131,7 @@ json Service::Impl::list(const ListParams& params) const {
 }
 
 Service::Impl::Outcome Service::Impl::operation_list(Call& call) {
-    auto params = decode_list(std::move(call.params));
+    auto params = decode_list(call.params);
     if (!params) return std::unexpected(params.error());
     const std::uint64_t after = params->after.value_or(0);
     if (revision_ > after) {
@@ -159,7 +162,7 @@ void Service::Impl::answer_list_waiters() {
 }
 
 Service::Impl::Outcome Service::Impl::operation_show(Call& call) {
-    const auto params = decode_show(std::move(call.params));
+    const auto params = decode_show(call.params);
     if (!params) return std::unexpected(params.error());
     const OperationId id = params->id;
     const Snapshot snapshot = operations_.registry().get_operation(id);
@@ -204,7 +207,7 @@ std::unexpected<Error> Service::Impl::needs_selector(std::string_view method) {
 }
 
 Service::Impl::Outcome Service::Impl::operation_cancel(Call& call) {
-    auto params = decode_cancel(std::move(call.params));
+    auto params = decode_cancel(call.params);
     if (!params) return std::unexpected(params.error());
     if (params->selector.empty()) return needs_selector("operation.cancel");
     Registry& registry = operations_.registry();
@@ -245,7 +248,7 @@ Service::Impl::Outcome Service::Impl::operation_cancel(Call& call) {
 }
 
 Service::Impl::Outcome Service::Impl::operation_wait(Call& call) {
-    const auto params = decode_wait(std::move(call.params));
+    const auto params = decode_wait(call.params);
     if (!params) return std::unexpected(params.error());
     if (params->selector.empty()) return needs_selector("operation.wait");
     std::vector<OperationId> ids;
@@ -276,7 +279,7 @@ Service::Impl::Outcome Service::Impl::operation_wait(Call& call) {
 }
 
 Service::Impl::Outcome Service::Impl::operation_current(Call& call) {
-    const auto params = decode_current(std::move(call.params));
+    const auto params = decode_current(call.params);
     if (!params) return std::unexpected(params.error());
     const auto around = operation_of_caller(call.answer, params->operation_id);
     if (!around) return std::unexpected(around.error());

@@ -1,5 +1,6 @@
 #include "ipc/params.h"
 
+#include <algorithm>
 #include <cmath>
 #include <utility>
 
@@ -9,8 +10,6 @@
 namespace cancelable::ipc {
 namespace {
 
-using nlohmann::json;
-
 // As far as a time can lie away: a hundred years.
 constexpr double kMaxSeconds = 100.0 * 366 * 24 * 3600;
 
@@ -19,24 +18,40 @@ constexpr double kRoundingSlack = 1e-6;
 
 }  // namespace
 
-Params::Params(json& object, std::string_view what) : object_(object), what_(what) {
-    if (!object_.is_object()) error_ = Error{ErrorCode::usage, what_ + " must be an object", 0};
+Params::Params(JsonValue object, std::string_view what) : what_(what) {
+    if (!object.is_object()) {
+        error_ = Error{ErrorCode::usage, std::string(what_) + " must be an object", 0};
+        return;
+    }
+    const auto members = object.members();
+    members_.reserve(members.size());
+    for (const auto& [name, value] : members)
+        members_.push_back({name, value});
 }
 
-std::optional<json> Params::take(std::string_view name) {
+// Of a name that is there twice the last one counts, as for most who read JSON.
+const Params::Member* Params::find(std::string_view name) const {
+    const Member* found = nullptr;
+    for (const Member& member : members_)
+        if (member.name == name) found = &member;
+    return found;
+}
+
+std::optional<JsonValue> Params::take(std::string_view name) {
     if (error_) return std::nullopt;
-    const auto found = object_.find(name);
-    if (found == object_.end()) return std::nullopt;
-    std::optional<json> value;
-    if (!found->is_null()) value = std::move(*found);
-    object_.erase(found);
-    return value;
+    std::optional<JsonValue> found;
+    for (Member& member : members_) {
+        if (member.name != name) continue;
+        member.is_taken = true;
+        found = member.value;
+    }
+    return found && !found->is_null() ? found : std::nullopt;
 }
 
 bool Params::is_given(std::string_view name) const {
     if (error_) return false;
-    const auto found = object_.find(name);
-    return found != object_.end() && !found->is_null();
+    const Member* const member = find(name);
+    return member != nullptr && !member->value.is_null();
 }
 
 void Params::require(std::string_view name) {
@@ -46,12 +61,13 @@ void Params::require(std::string_view name) {
 void Params::get(std::string_view name, bool& target) {
     const auto value = take(name);
     if (!value) return;
-    if (!value->is_boolean()) return fail(name, "must be true or false");
-    target = value->get<bool>();
+    const auto said = value->boolean();
+    if (!said) return fail(name, "must be true or false");
+    target = *said;
 }
 
 void Params::get(std::string_view name, std::string& target) {
-    auto value = take(name);
+    const auto value = take(name);
     if (!value) return;
     auto bytes = bytes_from_json(*value);
     if (!bytes) return fail(name, bytes.error().doing);
@@ -59,12 +75,13 @@ void Params::get(std::string_view name, std::string& target) {
 }
 
 void Params::get(std::string_view name, std::vector<std::string>& target) {
-    auto value = take(name);
+    const auto value = take(name);
     if (!value) return;
     if (!value->is_array()) return fail(name, "must be an array of strings");
+    const auto elements = value->elements();
     target.clear();
-    target.reserve(value->size());
-    for (json& element : *value) {
+    target.reserve(elements.size());
+    for (const JsonValue element : elements) {
         auto bytes = bytes_from_json(element);
         if (!bytes)
             return fail(std::string(name) + "[" + std::to_string(target.size()) + "]", bytes.error().doing);
@@ -75,7 +92,7 @@ void Params::get(std::string_view name, std::vector<std::string>& target) {
 void Params::get(std::string_view name, std::chrono::milliseconds& target) {
     const auto value = take(name);
     if (!value) return;
-    const double seconds = value->is_number() ? value->get<double>() : -1;
+    const double seconds = value->number().value_or(-1);
     if (!(seconds >= 0 && seconds <= kMaxSeconds))
         return fail(name, "must be a number of seconds, from 0 to a hundred years");
     target = std::chrono::milliseconds(static_cast<std::int64_t>(std::ceil(seconds * 1000 - kRoundingSlack)));
@@ -85,9 +102,8 @@ void Params::get(std::string_view name, std::chrono::milliseconds& target) {
 void Params::get_signal(std::string_view name, int& target) {
     const auto value = take(name);
     if (!value) return;
-    std::optional<int> signal;
-    if (value->is_string()) signal = parse_signal(value->get_ref<const std::string&>());
-    if (value->is_number_integer()) signal = parse_signal(value->dump());
+    const auto signal =
+        parse_signal(value->is_number() ? std::string(value->text()) : value->string().value_or(""));
     if (!signal) return fail(name, "must be the name or the number of a signal");
     target = *signal;
 }
@@ -96,14 +112,10 @@ void Params::get_signal(std::string_view name, int& target) {
 std::optional<std::int64_t> Params::integer(std::string_view name, std::int64_t min, std::uint64_t max) {
     const auto value = take(name);
     if (!value) return std::nullopt;
-    if (value->is_number_integer()) {
-        const bool negative = !value->is_number_unsigned() && value->get<std::int64_t>() < 0;
-        const bool fits =
-            negative ? value->get<std::int64_t>() >= min
-                     : value->get<std::uint64_t>() <= max &&
-                           (min <= 0 || value->get<std::uint64_t>() >= static_cast<std::uint64_t>(min));
-        if (fits) return value->get<std::int64_t>();
-    }
+    const auto positive = value->unsigned_integer();
+    if (positive && *positive <= max && (min <= 0 || *positive >= static_cast<std::uint64_t>(min)))
+        return static_cast<std::int64_t>(*positive);
+    if (const auto any = value->integer(); any && *any <= 0 && *any >= min) return any;
     fail(name, "must be a whole number from " + std::to_string(min) + " to " + std::to_string(max));
     return std::nullopt;
 }
@@ -125,8 +137,10 @@ void Params::adopt(const Error& error) {
 
 Result<> Params::finish() const {
     if (error_) return std::unexpected(*error_);
-    if (object_.empty()) return {};
-    return failure(ErrorCode::usage, "unknown parameter \"" + object_.begin().key() + "\" of " + what_);
+    const auto unknown = std::ranges::find(members_, false, &Member::is_taken);
+    if (unknown == members_.end()) return {};
+    return failure(ErrorCode::usage, "unknown parameter \"" + unknown->name.string().value_or("") + "\" of " +
+                                         std::string(what_));
 }
 
 }  // namespace cancelable::ipc

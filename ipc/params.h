@@ -4,13 +4,13 @@
 #include <concepts>
 #include <cstdint>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/process/error.h"
+#include "ipc/json_value.h"
 
 namespace cancelable::ipc {
 
@@ -20,8 +20,9 @@ namespace cancelable::ipc {
 // as a list of fields. What is absent or null leaves the target as it is.
 class Params {
 public:
-    // `what` is how a sentence calls the object: "operation.run", "selector".
-    Params(nlohmann::json& object, std::string_view what);
+    // `what` is how a sentence calls the object: "operation.run", "selector"; it and the document outlive
+    // this.
+    Params(JsonValue object, std::string_view what);
 
     void get(std::string_view name, bool& target);
     void get(std::string_view name, std::string& target);  // bytes, as bytes_from_json takes them
@@ -44,8 +45,8 @@ public:
         if (is_given(name)) get(name, target.emplace());
     }
 
-    // For what is shaped otherwise: the value, out of the object; nothing where it is absent or null.
-    std::optional<nlohmann::json> take(std::string_view name);
+    // For what is shaped otherwise: the value; nothing where it is absent or null.
+    std::optional<JsonValue> take(std::string_view name);
 
     // Whether it is there and not null.
     bool is_given(std::string_view name) const;
@@ -63,8 +64,15 @@ public:
 private:
     std::optional<std::int64_t> integer(std::string_view name, std::int64_t min, std::uint64_t max);
 
-    nlohmann::json& object_;
-    std::string what_;
+    struct Member {
+        JsonValue name;
+        JsonValue value;
+        bool is_taken = false;
+    };
+    const Member* find(std::string_view name) const;
+
+    std::vector<Member> members_;
+    std::string_view what_;
     std::optional<Error> error_;
 };
 

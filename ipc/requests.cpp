@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "engine/process/signal_names.h"
@@ -22,9 +23,9 @@ json seconds(std::chrono::milliseconds time) {
 
 template <class T>
 void get_selector(Params& params, T& target) {
-    auto encoded = params.take("selector");
+    const auto encoded = params.take("selector");
     if (!encoded) return;
-    auto selector = decode_selector(std::move(*encoded));
+    auto selector = decode_selector(*encoded);
     if (selector)
         target.selector = std::move(*selector);
     else
@@ -50,7 +51,7 @@ json encode(const ListParams& list) {
     return encoded;
 }
 
-Result<ListParams> decode_list(json encoded) {
+Result<ListParams> decode_list(JsonValue encoded) {
     ListParams list;
     Params params(encoded, "operation.list");
     get_selector(params, list);
@@ -73,7 +74,7 @@ json encode(const CancelParams& cancel) {
     return encoded;
 }
 
-Result<CancelParams> decode_cancel(json encoded) {
+Result<CancelParams> decode_cancel(JsonValue encoded) {
     CancelParams cancel;
     CancelRequest& request = cancel.request;
     Params params(encoded, "operation.cancel");
@@ -103,7 +104,7 @@ json encode(const WaitParams& wait) {
     return encoded;
 }
 
-Result<WaitParams> decode_wait(json encoded) {
+Result<WaitParams> decode_wait(JsonValue encoded) {
     WaitParams wait;
     Params params(encoded, "operation.wait");
     get_selector(params, wait);
@@ -119,7 +120,7 @@ json encode(const SignalParams& signal) {
     return encoded;
 }
 
-Result<SignalParams> decode_signal(json encoded) {
+Result<SignalParams> decode_signal(JsonValue encoded) {
     SignalParams signal;
     Params params(encoded, "operation.signal");
     if (params.is_given("id"))
@@ -137,7 +138,7 @@ json encode(const PauseParams& pause) {
     return {{"selector", encode_selector(pause.selector)}, {"wait", pause.wait}};
 }
 
-Result<PauseParams> decode_pause(json encoded, std::string_view method) {
+Result<PauseParams> decode_pause(JsonValue encoded, std::string_view method) {
     PauseParams pause;
     Params params(encoded, method);
     get_selector(params, pause);
@@ -149,7 +150,7 @@ json encode(const ShowParams& show) {
     return {{"id", show.id}};
 }
 
-Result<ShowParams> decode_show(json encoded) {
+Result<ShowParams> decode_show(JsonValue encoded) {
     ShowParams show;
     Params params(encoded, "operation.show");
     params.require("id");
@@ -167,7 +168,7 @@ json encode(const PruneParams& prune) {
     return encoded;
 }
 
-Result<PruneParams> decode_prune(json encoded) {
+Result<PruneParams> decode_prune(JsonValue encoded) {
     PruneParams prune;
     Params params(encoded, "history.prune");
     params.get("older_than", prune.older_than);
@@ -193,7 +194,7 @@ json encode(const CurrentParams& current) {
     return {{"operation_id", current.operation_id}};
 }
 
-Result<CurrentParams> decode_current(json encoded) {
+Result<CurrentParams> decode_current(JsonValue encoded) {
     CurrentParams current;
     Params params(encoded, "operation.current");
     params.get("operation_id", current.operation_id);
@@ -204,7 +205,7 @@ json encode(const StopParams& stop) {
     return {{"mode", kModes[static_cast<std::size_t>(stop.mode)]}};
 }
 
-Result<StopParams> decode_stop(json encoded) {
+Result<StopParams> decode_stop(JsonValue encoded) {
     StopParams stop;
     Params params(encoded, "supervisor.stop");
     std::string name(kModes[0]);
@@ -224,14 +225,14 @@ json encode(const StatsParams& stats) {
     return encoded;
 }
 
-Result<StatsParams> decode_stats(json encoded) {
+Result<StatsParams> decode_stats(JsonValue encoded) {
     StatsParams stats;
     Params params(encoded, "stats.get");
     get_selector(params, stats);
     return finished(params, std::move(stats));
 }
 
-Result<> decode_nothing(json encoded, std::string_view method) {
+Result<> decode_nothing(JsonValue encoded, std::string_view method) {
     return Params(encoded, method).finish();
 }
 

@@ -2,7 +2,7 @@
 // misspell a name. share/doc/protocol.md says what each means.
 //
 // Encoding is lossless: bytes that are not UTF-8 travel as {"base64": "…"}. Decoding refuses what it does not
-// know, with one sentence that names the parameter; it takes strings out of the JSON that it is given.
+// know, with one sentence that names the parameter.
 #pragma once
 
 #include <chrono>
@@ -18,6 +18,8 @@
 #include "engine/shim/spec.h"
 #include "engine/store/prune.h"
 #include "engine/supervisor.h"
+#include "ipc/json_value.h"
+#include "ipc/json_writer.h"
 
 namespace cancelable::ipc {
 
@@ -37,8 +39,8 @@ struct RunParams {
     bool progress = false;  // with `watch`: `operation.progress` notifications too
     bool brief = false;     // with `watch`: no more is told than who starts thousands wants to know
 };
-nlohmann::json encode(const RunParams& params);
-Result<RunParams> decode_run(nlohmann::json params);
+JsonText encode(const RunParams& params);
+Result<RunParams> decode_run(JsonValue params);
 
 // operation.list
 struct ListParams {
@@ -49,7 +51,7 @@ struct ListParams {
     std::optional<std::string> key;      // the operation that was run with this key
 };
 nlohmann::json encode(const ListParams& params);
-Result<ListParams> decode_list(nlohmann::json params);
+Result<ListParams> decode_list(JsonValue params);
 
 // operation.cancel. Who asks is taken from the connection, and not sent.
 struct CancelParams {
@@ -59,7 +61,7 @@ struct CancelParams {
     bool dry_run = false;
 };
 nlohmann::json encode(const CancelParams& params);
-Result<CancelParams> decode_cancel(nlohmann::json params);
+Result<CancelParams> decode_cancel(JsonValue params);
 
 // operation.wait
 struct WaitParams {
@@ -69,7 +71,7 @@ struct WaitParams {
     bool progress = false;  // `operation.progress` notifications are wanted meanwhile
 };
 nlohmann::json encode(const WaitParams& params);
-Result<WaitParams> decode_wait(nlohmann::json params);
+Result<WaitParams> decode_wait(JsonValue params);
 
 // operation.signal. On the wire, `id` says the same as a selector of that one id.
 struct SignalParams {
@@ -78,7 +80,7 @@ struct SignalParams {
     bool tree = false;
 };
 nlohmann::json encode(const SignalParams& params);
-Result<SignalParams> decode_signal(nlohmann::json params);
+Result<SignalParams> decode_signal(JsonValue params);
 
 // operation.pause and operation.resume
 struct PauseParams {
@@ -86,14 +88,14 @@ struct PauseParams {
     bool wait = true;  // answer when it is done
 };
 nlohmann::json encode(const PauseParams& params);
-Result<PauseParams> decode_pause(nlohmann::json params, std::string_view method);
+Result<PauseParams> decode_pause(JsonValue params, std::string_view method);
 
 // operation.show
 struct ShowParams {
     OperationId id = 0;
 };
 nlohmann::json encode(const ShowParams& params);
-Result<ShowParams> decode_show(nlohmann::json params);
+Result<ShowParams> decode_show(JsonValue params);
 
 // history.prune
 struct PruneParams {
@@ -102,7 +104,7 @@ struct PruneParams {
     bool dry_run = false;
 };
 nlohmann::json encode(const PruneParams& params);
-Result<PruneParams> decode_prune(nlohmann::json params);
+Result<PruneParams> decode_prune(JsonValue params);
 
 // operation.current
 struct CurrentParams {
@@ -111,7 +113,7 @@ struct CurrentParams {
     OperationId operation_id = 0;
 };
 nlohmann::json encode(const CurrentParams& params);
-Result<CurrentParams> decode_current(nlohmann::json params);
+Result<CurrentParams> decode_current(JsonValue params);
 
 // operation.shield, with the one descriptor "shield"
 struct ShieldParams {
@@ -119,7 +121,7 @@ struct ShieldParams {
     OperationId operation_id = 0;  // as above
 };
 nlohmann::json encode(const ShieldParams& params);
-Result<ShieldParams> decode_shield(nlohmann::json params);
+Result<ShieldParams> decode_shield(JsonValue params);
 
 // operation.progress
 struct ProgressParams {
@@ -128,7 +130,7 @@ struct ProgressParams {
     OperationId operation_id = 0;  // as above
 };
 nlohmann::json encode(const ProgressParams& params);
-Result<ProgressParams> decode_progress(nlohmann::json params);
+Result<ProgressParams> decode_progress(JsonValue params);
 
 // operation.result
 struct ResultParams {
@@ -136,23 +138,23 @@ struct ResultParams {
     OperationId operation_id = 0;  // as above
 };
 nlohmann::json encode(const ResultParams& params);
-Result<ResultParams> decode_result(nlohmann::json params);
+Result<ResultParams> decode_result(JsonValue params);
 
 // supervisor.stop
 struct StopParams {
     enum class Mode : std::uint8_t { refuse, cancel, keep } mode = Mode::refuse;
 };
 nlohmann::json encode(const StopParams& params);
-Result<StopParams> decode_stop(nlohmann::json params);
+Result<StopParams> decode_stop(JsonValue params);
 
 // stats.get
 struct StatsParams {
     Selector selector;
 };
 nlohmann::json encode(const StatsParams& params);
-Result<StatsParams> decode_stats(nlohmann::json params);
+Result<StatsParams> decode_stats(JsonValue params);
 
 // The methods that take nothing.
-Result<> decode_nothing(nlohmann::json params, std::string_view method);
+Result<> decode_nothing(JsonValue params, std::string_view method);
 
 }  // namespace cancelable::ipc

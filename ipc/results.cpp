@@ -120,8 +120,10 @@ json encode_operation(const Operation& operation, WallTime now) {
     return encoded;
 }
 
-json encode_brief(const Operation& operation) {
-    return {{"id", operation.id()}, {"status", to_string(operation.status)}};
+JsonText encode_brief(const Operation& operation) {
+    JsonWriter out;
+    out.begin_object().member("id", operation.id());
+    return out.member("status", to_string(operation.status)).end_object().take();
 }
 
 json encode_progress(const Progress& progress) {

@@ -14,6 +14,7 @@
 #include "engine/operation.h"
 #include "engine/process/error.h"
 #include "engine/registry.h"
+#include "ipc/json_writer.h"
 
 namespace cancelable::ipc {
 
@@ -21,7 +22,7 @@ namespace cancelable::ipc {
 nlohmann::json encode_operation(const Operation& operation, WallTime now);
 
 // Its id and status only.
-nlohmann::json encode_brief(const Operation& operation);
+JsonText encode_brief(const Operation& operation);
 
 nlohmann::json encode_operations(const std::vector<Snapshot>& snapshots);
 

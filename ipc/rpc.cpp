@@ -7,9 +7,7 @@ namespace {
 
 using nlohmann::json;
 
-std::string serialize(const json& message) {
-    return message.dump(-1, ' ', false, json::error_handler_t::replace);
-}
+constexpr std::string_view kVersion = R"({"jsonrpc":"2.0",)";
 
 RpcCode code_of(ErrorCode code) noexcept {
     switch (code) {
@@ -82,10 +80,14 @@ RpcError protocol_error(RpcCode code, std::string message) {
     return {code, std::move(message), {{"kind", to_string(ErrorCode::protocol)}}};
 }
 
-std::size_t listed_descriptors(const json& params) {
-    if (!params.is_object()) return 0;
+std::size_t listed_descriptors(JsonValue params) {
     const auto found = params.find("descriptors");
-    return found != params.end() && found->is_array() ? found->size() : 0;
+    return found ? found->elements().size() : 0;
+}
+
+JsonValue no_params() {
+    static const JsonDocument kNone = *JsonDocument::parse("{}", 1);
+    return kNone.root();
 }
 
 }  // namespace
@@ -119,37 +121,35 @@ std::optional<json> parse_json(std::string_view line) {
 }
 
 std::expected<Request, BadRequest> parse_request(std::string_view line) {
-    std::optional<json> message = parse_json(line);
-    if (!message)
-        return std::unexpected(BadRequest{protocol_error(
-            RpcCode::parse_error,
-            is_too_deep(line) ? "the message is nested deeper than " + std::to_string(kMaxDepth) + " levels"
-                              : "the message is not JSON in UTF-8")});
     BadRequest bad;
     const auto invalid = [&](std::string sentence, RpcCode code = RpcCode::invalid_request) {
         bad.error = protocol_error(code, std::move(sentence));
         return std::unexpected(std::move(bad));
     };
-    if (message->is_array()) return invalid("batches are not supported: send one request per line");
-    if (!message->is_object()) return invalid("a request is a JSON object");
+    auto message = JsonDocument::parse(std::string(line), kMaxDepth);
+    if (!message)
+        return invalid(is_too_deep(line)
+                           ? "the message is nested deeper than " + std::to_string(kMaxDepth) + " levels"
+                           : "the message is not JSON in UTF-8",
+                       RpcCode::parse_error);
+    const JsonValue root = message->root();
+    if (root.is_array()) return invalid("batches are not supported: send one request per line");
+    if (!root.is_object()) return invalid("a request is a JSON object");
 
-    Request request;
-    if (const auto params = message->find("params"); params != message->end()) {
-        request.params = std::move(*params);
-        bad.descriptor_count = listed_descriptors(request.params);
-    }
-    if (const auto id = message->find("id"); id != message->end()) {
+    Request request{std::move(*message), std::nullopt, {}, root.find("params").value_or(no_params())};
+    bad.descriptor_count = request.descriptor_count();
+    if (const auto id = root.find("id")) {
         if (!id->is_string() && !id->is_number() && !id->is_null())
             return invalid("the id of a request is a string, a number or null");
-        bad.id = *id;
-        request.id = std::move(*id);
+        bad.id = {std::string(id->text())};
+        request.id = bad.id;
     }
-    const auto version = message->find("jsonrpc");
-    if (version == message->end() || *version != "2.0") return invalid(R"(a request has "jsonrpc": "2.0")");
-    const auto method = message->find("method");
-    if (method == message->end() || !method->is_string())
-        return invalid("a request has a method, which is a string");
-    request.method = std::move(method->get_ref<std::string&>());
+    const auto version = root.find("jsonrpc");
+    if (!version || !(*version == "2.0")) return invalid(R"(a request has "jsonrpc": "2.0")");
+    const auto method = root.find("method");
+    auto name = method ? method->string() : std::nullopt;
+    if (!name) return invalid("a request has a method, which is a string");
+    request.method = std::move(*name);
     if (!request.params.is_object()) {
         auto refused = invalid("the parameters are an object: they go by name", RpcCode::invalid_params);
         refused.error().error.data["kind"] = to_string(ErrorCode::usage);
@@ -158,37 +158,33 @@ std::expected<Request, BadRequest> parse_request(std::string_view line) {
     return request;
 }
 
-std::string build_request(std::uint64_t id, std::string_view method, json params) {
-    return serialize({{"jsonrpc", "2.0"}, {"id", id}, {"method", method}, {"params", std::move(params)}});
-}
-
-std::string build_request_of_text(std::uint64_t id, std::string_view method, std::string_view params) {
+std::string build_request(std::uint64_t id, std::string_view method, const JsonText& params) {
     std::string line;
-    line.reserve(params.size() + method.size() + 80);
-    line.append(R"({"jsonrpc":"2.0","id":)").append(std::to_string(id)).append(R"(,"method":")");
-    return line.append(method).append(R"(","params":)").append(params).append("}");
+    line.reserve(params.text.size() + method.size() + 80);
+    line.append(kVersion).append(R"("id":)").append(std::to_string(id)).append(R"(,"method":")");
+    return line.append(method).append(R"(","params":)").append(params.text).append("}");
 }
 
-std::string build_response(const json& id, json result) {
-    return serialize({{"jsonrpc", "2.0"}, {"id", id}, {"result", std::move(result)}});
+std::string build_response(const RequestId& id, const JsonText& result) {
+    std::string line;
+    line.reserve(result.text.size() + id.text.size() + 40);
+    line.append(kVersion).append(R"("id":)").append(id.text).append(R"(,"result":)");
+    return line.append(result.text).append("}");
 }
 
-std::string build_response_of_text(const json& id, std::string_view result) {
-    std::string line = serialize({{"jsonrpc", "2.0"}, {"id", id}});
-    line.pop_back();
-    return line.append(R"(,"result":)").append(result).append("}");
+std::string build_error(const RequestId& id, const RpcError& error) {
+    const JsonText described =
+        to_text({{"code", static_cast<int>(error.code)}, {"message", error.message}, {"data", error.data}});
+    std::string line(kVersion);
+    line.append(R"("id":)").append(id.text).append(R"(,"error":)");
+    return line.append(described.text).append("}");
 }
 
-std::string build_error(const json& id, const RpcError& error) {
-    return serialize(
-        {{"jsonrpc", "2.0"},
-         {"id", id},
-         {"error",
-          {{"code", static_cast<int>(error.code)}, {"message", error.message}, {"data", error.data}}}});
-}
-
-std::string build_notification(std::string_view method, json params) {
-    return serialize({{"jsonrpc", "2.0"}, {"method", method}, {"params", std::move(params)}});
+std::string build_notification(std::string_view method, const JsonText& params) {
+    std::string line;
+    line.reserve(params.text.size() + method.size() + 50);
+    line.append(kVersion).append(R"("method":")").append(method).append(R"(","params":)");
+    return line.append(params.text).append("}");
 }
 
 }  // namespace cancelable::ipc

@@ -9,6 +9,8 @@
 #include <string_view>
 
 #include "engine/process/error.h"
+#include "ipc/json_value.h"
+#include "ipc/json_writer.h"
 
 namespace cancelable::ipc {
 
@@ -41,10 +43,14 @@ struct RpcError {
 RpcError to_rpc(const Error& error);
 Error from_rpc(const nlohmann::json& error_object);
 
+// The id of a request as it was written: a string, a number or null, and so it goes back.
+using RequestId = JsonText;
+
 struct Request {
-    std::optional<nlohmann::json> id;  // none: a notification, which gets no answer
+    JsonDocument message;         // what params is part of
+    std::optional<RequestId> id;  // none: a notification, which gets no answer
     std::string method;
-    nlohmann::json params = nlohmann::json::object();
+    JsonValue params;  // an object
 
     // How many descriptors belong to it: the length of params.descriptors.
     std::size_t descriptor_count() const;
@@ -54,20 +60,17 @@ struct Request {
 // error reaches who asked and the next message gets its own descriptors.
 struct BadRequest {
     RpcError error;
-    nlohmann::json id = nullptr;
+    RequestId id{"null"};
     std::size_t descriptor_count = 0;
 };
 
 std::expected<Request, BadRequest> parse_request(std::string_view line);
 
-// One line each, without the newline. Bytes that are not UTF-8 become U+FFFD; it never throws because of
-// them.
-std::string build_request(std::uint64_t id, std::string_view method, nlohmann::json params);
-std::string build_request_of_text(std::uint64_t id, std::string_view method, std::string_view params);
-std::string build_response(const nlohmann::json& id, nlohmann::json result);
-std::string build_response_of_text(const nlohmann::json& id, std::string_view result);  // JSON already
-std::string build_error(const nlohmann::json& id, const RpcError& error);
-std::string build_notification(std::string_view method, nlohmann::json params);
+// One line each, without the newline.
+std::string build_request(std::uint64_t id, std::string_view method, const JsonText& params);
+std::string build_response(const RequestId& id, const JsonText& result);
+std::string build_error(const RequestId& id, const RpcError& error);
+std::string build_notification(std::string_view method, const JsonText& params);
 
 // Parses any message, bounded in depth; nothing where it is not JSON.
 std::optional<nlohmann::json> parse_json(std::string_view line);

@@ -1,18 +1,17 @@
 // The parameters of operation.run, which are many.
 #include <algorithm>
 #include <array>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "engine/process/signal_names.h"
-#include "ipc/byte_text.h"
+#include "ipc/json_writer.h"
 #include "ipc/params.h"
 #include "ipc/requests.h"
 #include "ipc/selector_codec.h"
 
 namespace cancelable::ipc {
 namespace {
-
-using nlohmann::json;
 
 constexpr std::array<std::string_view, 3> kOrphans{"kill", "wait", "leave"};
 constexpr std::array<std::string_view, 6> kDescriptors{"stdin", "stdout",   "stderr",
@@ -23,48 +22,49 @@ constexpr std::string_view kNoParent = "none";
 constexpr int kMinNice = -20;
 constexpr int kMaxNice = 19;
 
-json encode_strings(const std::vector<std::string>& strings) {
-    json encoded = json::array();
-    encoded.get_ref<json::array_t&>().reserve(strings.size());
-    for (const std::string& string : strings)
-        encoded.push_back(bytes_to_json(string));
-    return encoded;
+void encode_limit(JsonWriter& out, rlim_t limit) {
+    if (limit == RLIM_INFINITY)
+        out.value(-1);
+    else
+        out.value(limit);
 }
 
-json encode_limit(rlim_t limit) {
-    if (limit == RLIM_INFINITY) return -1;
-    return limit;
-}
-
-json encode_limits(const std::vector<ResourceLimit>& limits) {
-    json encoded = json::array();
-    for (const ResourceLimit& limit : limits)
-        encoded.push_back(json::array({limit.resource, encode_limit(limit.soft), encode_limit(limit.hard)}));
-    return encoded;
-}
-
-bool decode_limit(const json& encoded, rlim_t& limit) {
-    if (encoded == -1) {
-        limit = RLIM_INFINITY;
-        return true;
+void encode_limits(JsonWriter& out, const std::vector<ResourceLimit>& limits) {
+    out.begin_array();
+    for (const ResourceLimit& limit : limits) {
+        out.begin_array().value(limit.resource);
+        encode_limit(out, limit.soft);
+        encode_limit(out, limit.hard);
+        out.end_array();
     }
-    if (!encoded.is_number_unsigned()) return false;
-    limit = encoded.get<rlim_t>();
-    return true;
+    out.end_array();
+}
+
+double seconds(std::chrono::milliseconds time) {
+    return std::chrono::duration<double>(time).count();
+}
+
+bool decode_limit(JsonValue encoded, rlim_t& limit) {
+    const auto number = encoded.unsigned_integer();
+    limit = number.value_or(RLIM_INFINITY);
+    return number || encoded.integer() == -1;
 }
 
 void get_limits(Params& params, std::vector<ResourceLimit>& limits) {
     const auto encoded = params.take("limits");
     if (!encoded) return;
     constexpr std::string_view kShape = "must be an array of [resource, soft, hard], with -1 for no limit";
-    if (!encoded->is_array() || encoded->size() > RLIM_NLIMITS) return params.fail("limits", kShape);
-    for (const json& element : *encoded) {
+    const auto elements = encoded->elements();
+    if (!encoded->is_array() || elements.size() > RLIM_NLIMITS) return params.fail("limits", kShape);
+    limits.reserve(elements.size());
+    for (const JsonValue element : elements) {
+        const auto parts = element.elements();
         ResourceLimit limit;
-        if (!element.is_array() || element.size() != 3 || !element[0].is_number_unsigned() ||
-            element[0] >= static_cast<unsigned>(RLIM_NLIMITS) || !decode_limit(element[1], limit.soft) ||
-            !decode_limit(element[2], limit.hard))
+        const auto resource = parts.size() == 3 ? parts[0].unsigned_integer() : std::nullopt;
+        if (!resource || *resource >= RLIM_NLIMITS || !decode_limit(parts[1], limit.soft) ||
+            !decode_limit(parts[2], limit.hard))
             return params.fail("limits", kShape);
-        limit.resource = element[0].get<int>();
+        limit.resource = static_cast<int>(*resource);
         limits.push_back(limit);
     }
 }
@@ -94,16 +94,14 @@ void get_parent(Params& params, RunParams& run) {
     if (!parent) return;
     run.no_parent = *parent == kNoParent;
     if (run.no_parent) return;
-    if (parent->is_number_unsigned() && *parent != 0U)
-        run.spec.parent = parent->get<OperationId>();
-    else
-        params.fail("parent", R"(must be the number of an operation, or "none")");
+    run.spec.parent = parent->unsigned_integer().value_or(0);
+    if (run.spec.parent == 0) params.fail("parent", R"(must be the number of an operation, or "none")");
 }
 
 void get_tags(Params& params, Tags& target) {
-    auto encoded = params.take("tags");
+    const auto encoded = params.take("tags");
     if (!encoded) return;
-    auto tags = decode_tags(std::move(*encoded));
+    auto tags = decode_tags(*encoded);
     if (tags)
         target = std::move(*tags);
     else
@@ -120,46 +118,52 @@ void get_hooks(Params& params, HookSettings& hooks) {
 
 }  // namespace
 
-json encode(const RunParams& run) {
+JsonText encode(const RunParams& run) {
     const OperationSpec& spec = run.spec;
     const LaunchSettings& launch = run.launch;
-    json encoded = json::object();
-    if (!run.descriptors.empty()) encoded["descriptors"] = run.descriptors;
-    encoded["command"] = encode_strings(spec.command);
-    if (!launch.environment.empty()) encoded["environment"] = encode_strings(launch.environment);
-    if (!spec.cwd.empty()) encoded["cwd"] = bytes_to_json(spec.cwd);
-    if (!spec.name.empty()) encoded["name"] = bytes_to_json(spec.name);
-    if (!spec.tags.empty()) encoded["tags"] = encode_tags(spec.tags);
+    JsonWriter out;
+    const auto flag = [&](std::string_view name, bool value) {
+        if (value) out.member(name, true);
+    };
+    const auto bytes = [&](std::string_view name, const auto& value) {
+        if (!value.empty()) out.name(name).bytes(value);
+    };
+    out.begin_object();
+    bytes("descriptors", run.descriptors);
+    out.name("command").bytes(spec.command);
+    bytes("environment", launch.environment);
+    bytes("cwd", spec.cwd);
+    bytes("name", spec.name);
+    if (!spec.tags.empty()) out.name("tags").text(encode_tags(spec.tags).dump());
     if (spec.parent != 0)
-        encoded["parent"] = spec.parent;
+        out.member("parent", spec.parent);
     else if (run.no_parent)
-        encoded["parent"] = kNoParent;
-    if (run.operation_id != 0) encoded["operation_id"] = run.operation_id;
-    if (spec.detached) encoded["detached"] = true;
-    if (spec.timeout.count() != 0) encoded["timeout"] = std::chrono::duration<double>(spec.timeout).count();
-    encoded["grace"] = std::chrono::duration<double>(spec.grace).count();
-    encoded["signal"] = signal_name(spec.signal);
-    encoded["orphans"] = kOrphans[static_cast<std::size_t>(spec.orphans)];
-    if (!spec.cancel_on.empty()) encoded["cancel_on"] = encode_strings(spec.cancel_on);
-    if (spec.pause_timeouts) encoded["pause_timeouts"] = true;
-    if (!spec.hooks.on_start.empty()) encoded["on_start"] = bytes_to_json(spec.hooks.on_start);
-    if (!spec.hooks.on_cancel.empty()) encoded["on_cancel"] = bytes_to_json(spec.hooks.on_cancel);
-    if (!spec.hooks.on_end.empty()) encoded["on_end"] = bytes_to_json(spec.hooks.on_end);
-    if (spec.hooks.any())
-        encoded["hook_timeout"] = std::chrono::duration<double>(spec.hooks.time_limit).count();
-    if (!spec.key.empty()) encoded["key"] = bytes_to_json(spec.key);
-    encoded["umask"] = launch.umask;
-    encoded["nice"] = launch.nice;
-    if (!launch.limits.empty()) encoded["limits"] = encode_limits(launch.limits);
-    if (launch.closed_stdio != 0) encoded["closed_stdio"] = launch.closed_stdio;
-    if (run.log) encoded["log"] = true;
-    if (run.watch) encoded["watch"] = true;
-    if (run.progress) encoded["progress"] = true;
-    if (run.brief) encoded["brief"] = true;
-    return encoded;
+        out.member("parent", kNoParent);
+    if (run.operation_id != 0) out.member("operation_id", run.operation_id);
+    flag("detached", spec.detached);
+    if (spec.timeout.count() != 0) out.member("timeout", seconds(spec.timeout));
+    out.member("grace", seconds(spec.grace));
+    out.member("signal", signal_name(spec.signal));
+    out.member("orphans", kOrphans[static_cast<std::size_t>(spec.orphans)]);
+    bytes("cancel_on", spec.cancel_on);
+    flag("pause_timeouts", spec.pause_timeouts);
+    bytes("on_start", spec.hooks.on_start);
+    bytes("on_cancel", spec.hooks.on_cancel);
+    bytes("on_end", spec.hooks.on_end);
+    if (spec.hooks.any()) out.member("hook_timeout", seconds(spec.hooks.time_limit));
+    bytes("key", spec.key);
+    out.member("umask", launch.umask);
+    out.member("nice", launch.nice);
+    if (!launch.limits.empty()) encode_limits(out.name("limits"), launch.limits);
+    if (launch.closed_stdio != 0) out.member("closed_stdio", launch.closed_stdio);
+    flag("log", run.log);
+    flag("watch", run.watch);
+    flag("progress", run.progress);
+    flag("brief", run.brief);
+    return out.end_object().take();
 }
 
-Result<RunParams> decode_run(json encoded) {
+Result<RunParams> decode_run(JsonValue encoded) {
     RunParams run;
     OperationSpec& spec = run.spec;
     LaunchSettings& launch = run.launch;

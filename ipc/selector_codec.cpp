@@ -1,6 +1,7 @@
 #include "ipc/selector_codec.h"
 
 #include <algorithm>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "ipc/byte_text.h"
@@ -16,7 +17,7 @@ json seconds(std::chrono::milliseconds time) {
     return std::chrono::duration<double>(time).count();
 }
 
-Result<> add_tag(Tags& tags, std::string key, json& value) {
+Result<> add_tag(Tags& tags, std::string key, JsonValue value) {
     auto bytes = bytes_from_json(value);
     if (!bytes) return failure(ErrorCode::usage, "tag \"" + key + "\" " + bytes.error().doing);
     if (key.empty()) return failure(ErrorCode::usage, "the key of a tag is empty");
@@ -48,14 +49,16 @@ json encode_tags(const Tags& tags) {
     return encoded;
 }
 
-Result<Tags> decode_tags(json encoded) {
+Result<Tags> decode_tags(JsonValue encoded) {
     Tags tags;
     if (encoded.is_object()) {
-        for (auto& [key, value] : encoded.items())
-            if (auto added = add_tag(tags, key, value); !added) return std::unexpected(added.error());
+        for (const auto& [key, value] : encoded.members())
+            if (auto added = add_tag(tags, *key.string(), value); !added)
+                return std::unexpected(added.error());
     } else if (encoded.is_array()) {
-        for (json& pair : encoded) {
-            if (!pair.is_array() || pair.size() != 2)
+        for (const JsonValue element : encoded.elements()) {
+            const auto pair = element.elements();
+            if (pair.size() != 2)
                 return failure(ErrorCode::usage, "a tag in an array must be a pair of key and value");
             auto key = bytes_from_json(pair[0]);
             if (!key) return failure(ErrorCode::usage, "the key of a tag " + key.error().doing);
@@ -90,14 +93,15 @@ json encode_selector(const Selector& selector) {
     return encoded;
 }
 
-Result<Selector> decode_selector(json encoded) {
+Result<Selector> decode_selector(JsonValue encoded) {
     Selector selector;
     Params params(encoded, "selector");
     if (const auto ids = params.take("ids")) {
         if (!ids->is_array()) params.fail("ids", "must be an array of numbers");
-        for (const json& id : *ids) {
-            if (id.is_number_unsigned() && id != 0U)
-                selector.ids.push_back(id.get<OperationId>());
+        for (const JsonValue element : ids->elements()) {
+            const OperationId id = element.unsigned_integer().value_or(0);
+            if (id != 0)
+                selector.ids.push_back(id);
             else
                 params.fail("ids", "must hold numbers of operations");
         }
@@ -106,7 +110,7 @@ Result<Selector> decode_selector(json encoded) {
     params.get("all", selector.all);
     params.get("name", selector.name);
     if (auto tags = params.take("tags")) {
-        auto decoded = decode_tags(std::move(*tags));
+        auto decoded = decode_tags(*tags);
         if (decoded)
             selector.tags = std::move(*decoded);
         else

@@ -16,7 +16,7 @@ constexpr std::chrono::milliseconds kAcceptPause{100};
 constexpr std::chrono::seconds kProbeInterval{1};
 
 void turn_away(const UniqueFd& fd, const Error& error) {
-    const std::string line = build_error(nullptr, to_rpc(error)) + "\n";
+    const std::string line = build_error({"null"}, to_rpc(error)) + "\n";
     // If the peer has gone already, nobody wants to know.
     [[maybe_unused]] const auto sent = send_some(fd.get(), line, {});
 }

@@ -58,12 +58,12 @@ Service::Impl::Impl(Loop& loop, Operations& operations, Settings settings)
 void Service::Impl::handle(Answer answer, Request request, std::vector<UniqueFd> descriptors) {
     for (const auto& [name, method] : kMethods) {
         if (name != request.method) continue;
-        Call call{std::move(answer), std::move(request.params), std::move(descriptors)};
+        Call call{std::move(answer), std::move(request.message), request.params, std::move(descriptors)};
         Outcome outcome = (this->*method)(call);
         if (!outcome)
             call.answer.error(outcome.error());
         else if (std::optional<json>& result = *outcome)
-            call.answer.result(std::move(*result));
+            call.answer.result(*result);
         return;
     }
     answer.error(RpcError{RpcCode::method_not_found,
@@ -88,7 +88,7 @@ void Service::Impl::drained(const Connection& connection) {
 }
 
 Service::Impl::Outcome Service::Impl::events_subscribe(Call& call) {
-    auto params = decode_subscribe(std::move(call.params));
+    auto params = decode_subscribe(call.params);
     if (!params) return std::unexpected(params.error());
     const auto connection = call.answer.connection();
     if (!connection) return std::nullopt;
@@ -96,7 +96,7 @@ Service::Impl::Outcome Service::Impl::events_subscribe(Call& call) {
 }
 
 Service::Impl::Outcome Service::Impl::events_unsubscribe(Call& call) {
-    const auto params = decode_unsubscribe(std::move(call.params));
+    const auto params = decode_unsubscribe(call.params);
     if (!params) return std::unexpected(params.error());
     return event_streams_.unsubscribe(call.answer.connection().get(), params->subscription);
 }
@@ -148,7 +148,7 @@ SupervisorInfo Service::Impl::info() const {
 }
 
 Service::Impl::Outcome Service::Impl::supervisor_hello(Call& call) {
-    if (auto decoded = decode_nothing(std::move(call.params), "supervisor.hello"); !decoded)
+    if (auto decoded = decode_nothing(call.params, "supervisor.hello"); !decoded)
         return std::unexpected(decoded.error());
     return json{{"version", kVersion},
                 {"protocol", kProtocolVersion},
@@ -157,7 +157,7 @@ Service::Impl::Outcome Service::Impl::supervisor_hello(Call& call) {
 }
 
 Service::Impl::Outcome Service::Impl::supervisor_status(Call& call) {
-    if (auto decoded = decode_nothing(std::move(call.params), "supervisor.status"); !decoded)
+    if (auto decoded = decode_nothing(call.params, "supervisor.status"); !decoded)
         return std::unexpected(decoded.error());
     json status = encode_info(info());
     status["live"] = operations_.registry().live_count();
@@ -167,7 +167,7 @@ Service::Impl::Outcome Service::Impl::supervisor_status(Call& call) {
 }
 
 Service::Impl::Outcome Service::Impl::supervisor_stop(Call& call) {
-    const auto stop = decode_stop(std::move(call.params));
+    const auto stop = decode_stop(call.params);
     if (!stop) return std::unexpected(stop.error());
     const std::size_t live = operations_.registry().live_count();
     if (stop->mode == StopParams::Mode::refuse && live > 0) {

@@ -38,7 +38,8 @@ public:
 private:
     struct Call {
         Answer answer;
-        nlohmann::json params;
+        JsonDocument message;
+        JsonValue params;  // of it
         std::vector<UniqueFd> descriptors;
     };
     // Nothing: the method has taken the answer.

@@ -71,24 +71,23 @@ Result<BatchRequests::Common> BatchRequests::make_common(const std::string& comm
         params.spec.parent = parent_;
         params.no_parent = parent_ == 0;
     }
-    json encoded = ipc::encode(params);
+    json encoded = json::parse(ipc::encode(params).text);
     for (const char* own : {"command", "name", "key"})
         encoded.erase(own);
-    common.params = "," + encoded.dump().substr(1);
+    const std::string dumped = encoded.dump();
+    common.params = dumped.substr(1, dumped.size() - 2);
     return common;
 }
 
 BatchRequests::Request BatchRequests::request_for(const Common& common, const Job& job, std::size_t slot,
                                                   const Spool& spool, const std::string& key) {
     Request request;
-    std::string& params = request.params;
-    params = R"({"command":[)";
-    for (const std::string& word : job.command)
-        params.append(&word == &job.command.front() ? "" : ",").append(ipc::bytes_to_json(word).dump());
     const Facts facts{job.argument, job.sequence, slot};
-    const std::string name = common.name.expand(facts).front();
-    params.append(R"(],"name":)").append(ipc::bytes_to_json(name).dump());
-    params.append(R"(,"key":")").append(key).append("\"").append(common.params);
+    ipc::JsonWriter own;
+    own.begin_object().name("command").bytes(job.command);
+    own.name("name").bytes(common.name.expand(facts).front());
+    own.member("key", key).text(common.params);
+    request.params = own.end_object().take();
     request.descriptors = common.descriptors;
     if (!common.logs) {
         request.descriptors.push_back(spool.out.get());

@@ -12,6 +12,7 @@
 #include "cli/globals.h"
 #include "cli/run_flags.h"
 #include "engine/process/fd.h"
+#include "ipc/json_writer.h"
 
 namespace cancelable::cli {
 
@@ -33,7 +34,7 @@ public:
 
     // What is the same for all operations of one command. Valid until the next call.
     struct Common {
-        std::string params;  // JSON, from the comma on that parts it from what is the operation's own
+        std::string params;  // JSON: members of an object, without its braces
         std::vector<int> descriptors;
         Template name;
         bool logs = false;       // output goes to their logs
@@ -44,7 +45,7 @@ public:
     Result<const Common*> common_for(const std::string& command);
 
     struct Request {
-        std::string params;  // JSON
+        ipc::JsonText params;
         std::vector<int> descriptors;
     };
     static Request request_for(const Common& common, const Job& job, std::size_t slot, const Spool& spool,

@@ -74,7 +74,7 @@ int own_failure(const Error& error) {
 Result<json> submit(LastingConnection& connection, const PreparedRun& prepared) {
     const auto deadline = std::chrono::steady_clock::now() + kConnectPatience;
     for (;;) {
-        auto answer = connection.ask(
+        auto answer = connection.ask_text(
             "operation.run", [&] { return ipc::encode(prepared.params); }, prepared.descriptors);
         if (answer || answer.error().code != ErrorCode::stopping) return answer;
         const auto left = deadline - std::chrono::steady_clock::now();

@@ -62,9 +62,9 @@ CANCELABLE_CHILD_CODE bool arrange_descriptors(const SpawnRequest& request) {
     return true;
 }
 
-CANCELABLE_CHILD_CODE void reset_signals() {
+CANCELABLE_CHILD_CODE void reset_signals(bool dispositions) {
     const std::uint64_t nothing[8] = {};  // The kernel's sigaction and sigset: SIG_DFL, no flags, empty mask.
-    for (int number = 1; number <= 64; ++number)
+    for (int number = 1; dispositions && number <= 64; ++number)
         ::syscall(SYS_rt_sigaction, number, nothing, nullptr, kKernelSigset);
     ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, nothing, nullptr, kKernelSigset);
 }
@@ -113,7 +113,7 @@ CANCELABLE_CHILD_CODE int child_main(void* opaque) {
     }
     if (request.nice) ::syscall(SYS_setpriority, PRIO_PROCESS, 0, *request.nice);
     // Handlers go before the mask: a signal that was waiting must not run the parent's handler in here.
-    reset_signals();
+    reset_signals(!request.ignores_nothing);
     return fail(Step::exec, try_exec(request));
 }
 

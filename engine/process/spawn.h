@@ -31,6 +31,7 @@ struct SpawnRequest {
     std::span<const DescriptorMove> descriptors{};  // all others are closed; targets ascend and are below 16
     int directory = -1;                             // descriptor of the working directory; -1: the caller's
     bool new_session = false;
+    bool ignores_nothing = false;  // the caller has all signals at their defaults: none needs to be reset
     std::optional<mode_t> umask{};
     std::optional<int> nice{};  // absolute; one that needs a privilege we lack is left as it is
     std::span<const ResourceLimit> limits{};

@@ -23,6 +23,8 @@ namespace cancelable {
 
 class ByteWriter {
 public:
+    ByteWriter() { bytes_.reserve(kUsual); }
+
     template <class T>
         requires std::integral<T> || std::is_enum_v<T>
     void put(T value) {
@@ -39,6 +41,8 @@ public:
     std::vector<std::byte> take() noexcept { return std::move(bytes_); }
 
 private:
+    static constexpr std::size_t kUsual = 512;
+
     void append(const void* data, std::size_t size) {
         const auto* first = static_cast<const std::byte*>(data);
         bytes_.insert(bytes_.end(), first, first + size);

@@ -20,6 +20,17 @@ Inheritance Inheritance::of_this_process() noexcept {
     return found;
 }
 
+std::vector<ResourceLimit> Inheritance::limits_to_set(std::span<const ResourceLimit> wanted) const {
+    std::vector<ResourceLimit> differing;
+    for (const ResourceLimit& limit : wanted) {
+        const auto number = static_cast<std::size_t>(limit.resource);
+        const bool is_ours = number < limits.size() && limit.soft == limits[number].rlim_cur &&
+                             limit.hard == limits[number].rlim_max;
+        if (!is_ours) differing.push_back(limit);
+    }
+    return differing;
+}
+
 bool operator==(const Inheritance& left, const Inheritance& right) noexcept {
     return left.nice == right.nice && left.scheduler == right.scheduler &&
            left.io_priority == right.io_priority && CPU_EQUAL(&left.processors, &right.processors) &&

@@ -4,6 +4,10 @@
 #include <sys/resource.h>
 
 #include <array>
+#include <span>
+#include <vector>
+
+#include "engine/process/spawn.h"
 
 namespace cancelable {
 
@@ -18,6 +22,9 @@ struct Inheritance {
     std::array<rlimit, RLIM_NLIMITS> limits{};
 
     static Inheritance of_this_process() noexcept;
+
+    // Those that a child would not have anyway.
+    std::vector<ResourceLimit> limits_to_set(std::span<const ResourceLimit> wanted) const;
 
     friend bool operator==(const Inheritance& left, const Inheritance& right) noexcept;
 };

@@ -84,15 +84,17 @@ Result<> Shim::start_command(const LaunchSettings& launch) {
         // Our own are /dev/null.
         stdio[static_cast<std::size_t>(fd)] = {fd, closed ? -1 : given ? given.get() : fd};
     }
+    const auto limits = self_.inheritance.limits_to_set(launch.limits);
     const SpawnRequest request{.paths = std::span(paths).first(candidates.size()),
                                .argv = argv.data(),
                                .environment = environment.data(),
                                .descriptors = stdio,
                                .directory = cwd_.get(),
                                .new_session = true,
+                               .ignores_nothing = true,  // as spawn() has started us
                                .umask = launch.umask,
                                .nice = launch.nice,
-                               .limits = launch.limits};
+                               .limits = limits};
     // From here on nobody may start it a second time.
     note_beginning(directory_.get(), spec_.id);
     report_.started_at = wall_now();

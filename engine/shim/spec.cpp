@@ -1,8 +1,9 @@
 #include "engine/shim/spec.h"
 
-#include <sys/mman.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
+#include "engine/process/fd.h"
 #include "engine/shim/bytes.h"
 
 namespace cancelable {
@@ -124,12 +125,16 @@ Result<DecodedSpec> decode_spec(std::span<const std::byte> blob) {
 Result<DecodedSpec> read_description(int memory) {
     struct stat status{};
     if (::fstat(memory, &status) != 0) return system_error("cannot look at the description of an operation");
-    const auto size = static_cast<std::size_t>(status.st_size);
-    void* mapped = ::mmap(nullptr, size, PROT_READ, MAP_PRIVATE, memory, 0);
-    if (mapped == MAP_FAILED) return system_error("cannot map the description of an operation");
-    auto decoded = decode_spec({static_cast<const std::byte*>(mapped), size});
-    ::munmap(mapped, size);
-    return decoded;
+    std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
+    for (std::size_t read = 0; read < bytes.size();) {
+        const ssize_t got = retry_eintr([&] {
+            return ::pread(memory, bytes.data() + read, bytes.size() - read, static_cast<off_t>(read));
+        });
+        if (got < 0) return system_error("cannot read the description of an operation");
+        if (got == 0) return failure(ErrorCode::damaged, "the description of an operation is cut short");
+        read += static_cast<std::size_t>(got);
+    }
+    return decode_spec(bytes);
 }
 
 }  // namespace cancelable

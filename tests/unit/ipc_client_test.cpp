@@ -42,7 +42,7 @@ struct Scripted {
 
 TEST_CASE("a call returns the result of its request") {
     Scripted fixture;
-    fixture.says(build_response(1, {{"x", 1}}));
+    fixture.says(build_response({"1"}, to_text({{"x", 1}})));
     CHECK(fixture.client.call("m", {{"a", "b"}}).value() == json{{"x", 1}});
     CHECK(fixture.peer->next() ==
           json{{"jsonrpc", "2.0"}, {"id", 1}, {"method", "m"}, {"params", {{"a", "b"}}}});
@@ -50,13 +50,13 @@ TEST_CASE("a call returns the result of its request") {
 
 TEST_CASE("an error response becomes an error of its kind, with its sentence") {
     Scripted fixture;
-    fixture.says(build_error(1, to_rpc(Error{ErrorCode::not_found, "there is no operation 7", 0})));
+    fixture.says(build_error({"1"}, to_rpc(Error{ErrorCode::not_found, "there is no operation 7", 0})));
     const auto result = fixture.client.call("m", json::object());
     REQUIRE_FALSE(result);
     CHECK(result.error().code == ErrorCode::not_found);
     CHECK(result.error().sentence() == "there is no operation 7");
     // The connection goes on.
-    fixture.says(build_response(2, 5));
+    fixture.says(build_response({"2"}, to_text(5)));
     CHECK(fixture.client.call("m", json::object()).value() == 5);
 }
 
@@ -80,10 +80,10 @@ TEST_CASE("descriptors go out in order, on the first byte of their request") {
 TEST_CASE("what arrives while a call waits is kept in order for receive") {
     Scripted fixture;
     REQUIRE(fixture.client.send("first", json::object()).value() == 1);
-    fixture.says(build_notification("told", {{"n", 1}}));
-    fixture.says(build_response(1, "one"));
-    fixture.says(build_response(2, "two"));
-    fixture.says(build_notification("told", {{"n", 2}}));
+    fixture.says(build_notification("told", to_text({{"n", 1}})));
+    fixture.says(build_response({"1"}, to_text("one")));
+    fixture.says(build_response({"2"}, to_text("two")));
+    fixture.says(build_notification("told", to_text({{"n", 2}})));
     CHECK(fixture.client.call("second", json::object()).value() == "two");
     auto message = fixture.client.receive().value();
     CHECK(std::get<Notification>(*message).params["n"] == 1);
@@ -98,7 +98,7 @@ TEST_CASE("what arrives while a call waits is kept in order for receive") {
 TEST_CASE("receive never blocks, also in the middle of a message") {
     Scripted fixture;
     CHECK_FALSE(fixture.client.receive().value());
-    const std::string line = build_notification("told", json::object()) + "\n";
+    const std::string line = build_notification("told", to_text(json::object())) + "\n";
     for (const char c : line) {
         REQUIRE_FALSE(fixture.client.receive().value());
         fixture.peer->send(std::string(1, c));
@@ -111,7 +111,7 @@ TEST_CASE("receive never blocks, also in the middle of a message") {
 TEST_CASE("a lost connection is unreachable from every call, and stays lost") {
     Scripted fixture;
     REQUIRE(fixture.client.send("m", json::object()));
-    fixture.says(build_notification("told", json::object()));
+    fixture.says(build_notification("told", to_text(json::object())));
     fixture.peer->close();
     // What was said before is still heard.
     CHECK(std::get<Notification>(*fixture.client.receive().value()).method == "told");
@@ -126,7 +126,7 @@ TEST_CASE("a lost connection is unreachable from every call, and stays lost") {
 
 TEST_CASE("a client that is turned away hears why, although it could not even ask") {
     Scripted fixture;
-    fixture.says(build_error(nullptr, to_rpc(Error{ErrorCode::limit, "no room", 0})));
+    fixture.says(build_error({"null"}, to_rpc(Error{ErrorCode::limit, "no room", 0})));
     fixture.peer->close();
     const auto refused = fixture.client.call("m", json::object());
     REQUIRE_FALSE(refused);
@@ -139,8 +139,8 @@ TEST_CASE("a call gives up at its deadline, and the late answer disturbs nobody"
     const auto late = fixture.client.call("m", json::object(), {}, std::chrono::steady_clock::now() + 10ms);
     REQUIRE_FALSE(late);
     CHECK(late.error().code == ErrorCode::limit);
-    fixture.says(build_response(1, "late"));
-    fixture.says(build_response(2, "in time"));
+    fixture.says(build_response({"1"}, to_text("late")));
+    fixture.says(build_response({"2"}, to_text("in time")));
     CHECK(fixture.client.call("m", json::object()).value() == "in time");
     CHECK_FALSE(fixture.client.receive().value());
 }
@@ -162,7 +162,7 @@ TEST_CASE("a request that is longer than a message may be is refused before it i
     const auto result = fixture.client.call("m", {{"x", std::string(kMaxMessageBytes, 'x')}});
     REQUIRE_FALSE(result);
     CHECK(result.error().code == ErrorCode::limit);
-    fixture.says(build_response(2, 5));
+    fixture.says(build_response({"2"}, to_text(5)));
     CHECK(fixture.client.call("m", json::object()).value() == 5);
 }
 
@@ -179,7 +179,7 @@ TEST_CASE("many clients on their threads and one server understand each other") 
     class Echo final : public Handler {
     public:
         void handle(Answer answer, Request request, std::vector<UniqueFd>) override {
-            answer.result(request.params);
+            answer.result_text({std::string(request.params.text())});
         }
         void closed(const Connection&) noexcept override {}
     };

@@ -22,7 +22,7 @@ public:
     void handle(Answer answer, Request request, std::vector<UniqueFd> descriptors) override {
         ++handled;
         if (request.method == "echo") {
-            answer.result(request.params);
+            answer.result_text({std::string(request.params.text())});
         } else if (request.method == "inodes") {
             json inodes = json::array();
             for (const UniqueFd& fd : descriptors)
@@ -31,9 +31,9 @@ public:
         } else if (request.method == "later") {
             kept.push_back(std::move(answer));
         } else if (request.method == "big") {
-            answer.result(std::string(request.params["bytes"].get<std::size_t>(), 'x'));
+            answer.result(std::string(request.params.find("bytes")->unsigned_integer().value(), 'x'));
         } else if (request.method == "notify") {
-            answer.connection()->notify("told", request.params);
+            answer.connection()->notify("told", to_json(request.params));
         }
     }
     void closed(const Connection&) noexcept override {

@@ -19,6 +19,9 @@
 #include "engine/loop.h"
 #include "engine/process/fd.h"
 #include "ipc/framing.h"
+#include "ipc/json_value.h"
+#include "ipc/json_writer.h"
+#include "ipc/rpc.h"
 #include "ipc/socket.h"
 
 namespace cancelable::ipc::testing {
@@ -41,6 +44,21 @@ public:
 private:
     std::string path_;
 };
+
+// A value as it arrives: through text.
+class Wire {
+public:
+    explicit Wire(const JsonText& value) : document_(*JsonDocument::parse(value.text, kMaxDepth)) {}
+    explicit Wire(const nlohmann::json& value) : Wire(to_text(value)) {}
+    operator JsonValue() const noexcept { return document_.root(); }
+
+private:
+    JsonDocument document_;
+};
+
+inline nlohmann::json to_json(JsonValue value) {
+    return nlohmann::json::parse(value.text());
+}
 
 inline std::pair<UniqueFd, UniqueFd> socket_pair() {
     int ends[2] = {-1, -1};
