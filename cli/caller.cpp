@@ -1,22 +1,32 @@
 #include "cli/caller.h"
 
 #include <fmt/format.h>
+#include <poll.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <charconv>
 #include <climits>
 #include <cstdlib>
+#include <iterator>
 #include <string_view>
 
 namespace cancelable::cli {
+namespace {
+
+constexpr std::size_t kUsualEnvironment = 4096;
+
+}  // namespace
 
 unsigned fill_closed_stdio() noexcept {
     unsigned closed = 0;
-    for (int fd = 0; fd <= 2; ++fd) {
-        if (::fcntl(fd, F_GETFD) != -1 || errno != EBADF) continue;
+    pollfd stdio[] = {{0, 0, 0}, {1, 0, 0}, {2, 0, 0}};
+    (void)::poll(stdio, std::size(stdio), 0);
+    for (const auto& [fd, events, state] : stdio) {
+        if ((state & POLLNVAL) == 0) continue;
         closed |= 1U << fd;
         // The lowest free number is this very one, since those below were filled before it.
         (void)::open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);
@@ -24,35 +34,35 @@ unsigned fill_closed_stdio() noexcept {
     return closed;
 }
 
-LaunchSettings caller_settings(unsigned closed_stdio) {
+LaunchSettings caller_settings() {
     LaunchSettings settings;
-    for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry)
-        settings.environment.emplace_back(*entry);
     // There is no way to read it but to set it.
     settings.umask = ::umask(022);
     ::umask(settings.umask);
     errno = 0;
     const int nice = ::getpriority(PRIO_PROCESS, 0);
     settings.nice = nice == -1 && errno != 0 ? 0 : nice;
+    settings.limits.reserve(RLIM_NLIMITS);
     for (int resource = 0; resource < static_cast<int>(RLIM_NLIMITS); ++resource) {
         rlimit limit{};
         if (::getrlimit(static_cast<__rlimit_resource_t>(resource), &limit) == 0)
             settings.limits.push_back({resource, limit.rlim_cur, limit.rlim_max});
     }
-    settings.closed_stdio = closed_stdio;
     return settings;
 }
 
-void set_variable(std::vector<std::string>& environment, const std::string& key, const std::string& value) {
-    const std::string start = key + "=";
-    std::erase_if(environment, [&](const std::string& entry) { return entry.starts_with(start); });
-    environment.push_back(start + value);
-}
-
-Result<UniqueFd> in_memory(const std::vector<std::string>& environment) {
+Result<UniqueFd> environment_with(const Variables& on_top) {
     std::string bytes;
-    for (const std::string& variable : environment)
-        bytes.append(variable).push_back('\0');
+    bytes.reserve(kUsualEnvironment);
+    for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
+        const std::string_view variable(*entry);
+        const auto replaces = [&](const auto& set) {
+            return variable.starts_with(set.first) && variable.substr(set.first.size()).starts_with('=');
+        };
+        if (std::ranges::none_of(on_top, replaces)) bytes.append(variable).push_back('\0');
+    }
+    for (const auto& [key, value] : on_top)
+        bytes.append(key).append("=").append(value).push_back('\0');
     UniqueFd memory(::memfd_create("environment", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!memory) return system_error("cannot get memory for the environment");
     if (auto written = write_all(memory.get(), std::as_bytes(std::span(bytes))); !written)

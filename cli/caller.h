@@ -1,6 +1,8 @@
 #pragma once
 
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "engine/process/error.h"
 #include "engine/process/fd.h"
@@ -12,15 +14,14 @@ namespace cancelable::cli {
 // lands there, and says which they were: bit n for descriptor n. To be called before anything else is opened.
 unsigned fill_closed_stdio() noexcept;
 
-// What a command would have inherited from this process: environment, umask, niceness and all resource
-// limits.
-LaunchSettings caller_settings(unsigned closed_stdio);
+// What a command would have inherited from this process, but for the environment: umask, niceness and all
+// resource limits.
+LaunchSettings caller_settings();
 
-// Sets a variable in a list of KEY=VALUE.
-void set_variable(std::vector<std::string>& environment, const std::string& key, const std::string& value);
-
-// As operation.run takes it for a descriptor: each variable with a zero byte behind it.
-Result<UniqueFd> in_memory(const std::vector<std::string>& environment);
+// The environment of this process with some variables set on top, as operation.run takes it for a descriptor:
+// each variable with a zero byte behind it.
+using Variables = std::vector<std::pair<std::string, std::string>>;
+Result<UniqueFd> environment_with(const Variables& on_top);
 
 struct WorkingDirectory {
     UniqueFd fd;       // O_PATH: enough to start a command in, and permitted where reading is not

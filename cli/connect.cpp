@@ -38,9 +38,8 @@ std::unexpected<Error> nobody_at(const std::string& socket) {
 
 Result<> check_directory(const std::string& directory, WhenAbsent when_absent) {
     struct stat status{};
-    const bool is_there = ::lstat(directory.c_str(), &status) == 0;
     // Who only asks leaves nothing behind.
-    if (!is_there && when_absent == WhenAbsent::fail) return {};
+    if (when_absent == WhenAbsent::fail && ::lstat(directory.c_str(), &status) != 0) return {};
     if (auto checked = ensure_private_directory(directory); !checked)
         return unreachable(checked.error().sentence());
     return {};

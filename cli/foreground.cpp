@@ -158,7 +158,6 @@ void Foreground::take(Operation operation) {
 
 // What the tokens say by now. Before the id is known, or while there is nobody to tell, they only keep it.
 Result<> Foreground::send_signals() {
-    signals_.drain();
     if (signals_.polite().is_cancelled()) connection_.hurry();
     if (!id_ || !connection_.is_up()) return {};
     if (signals_.polite().is_cancelled() && !polite_sent_) {
@@ -230,13 +229,14 @@ Result<> Foreground::suspend() {
     return {};
 }
 
-void Foreground::wait_for_something() const {
+void Foreground::wait_for_something() {
     pollfd watched[] = {{connection_.fd(), POLLIN, 0}, {signals_.wake_fd(), POLLIN, 0}};
     // Interrupted or not, everybody is asked what there is.
     int timeout = next_by_ && connection_.is_up() ? 200 : connection_.poll_timeout();
     // For whoever waits to be stopped and has told nobody yet.
     if (stop_by_ && pause_request_ == 0 && (timeout < 0 || timeout > 200)) timeout = 200;
     (void)::poll(watched, 2, timeout);
+    if (watched[1].revents != 0) signals_.drain();
 }
 
 }  // namespace cancelable::cli

@@ -50,7 +50,7 @@ private:
     Result<> send_suspension();
     Result<> suspend();
     Result<> send_to_operation(std::string_view method, std::uint64_t& request);
-    void wait_for_something() const;
+    void wait_for_something();
 
     LastingConnection connection_;
     SignalTokens& signals_;

@@ -1,5 +1,6 @@
 #include "cli/application.h"
+#include "cli/leave.h"
 
 int main(int argc, char** argv) {
-    return cancelable::cli::run_application(argc, argv);
+    cancelable::cli::leave(cancelable::cli::run_application(argc, argv));
 }

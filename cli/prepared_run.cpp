@@ -41,9 +41,7 @@ Result<PreparedRun> prepare_run(const Globals& globals, const RunSettings& setti
     const auto socket = globals.socket_path();
     if (!socket) return std::unexpected(socket.error());
 
-    params.launch = caller_settings(0);
-    for (const auto& [key, value] : settings.env)
-        set_variable(params.launch.environment, key, value);
+    params.launch = caller_settings();
     auto cwd = open_working_directory(settings.cwd);
     if (!cwd) return std::unexpected(cwd.error());
 
@@ -68,7 +66,7 @@ Result<PreparedRun> prepare_run(const Globals& globals, const RunSettings& setti
     params.watch = !settings.detach;
 
     prepared.pass("cwd", std::move(cwd->fd));
-    auto environment = in_memory(std::exchange(params.launch.environment, {}));
+    auto environment = environment_with(settings.env);
     if (!environment) return std::unexpected(environment.error());
     prepared.pass("environment", std::move(*environment));
     return prepared;

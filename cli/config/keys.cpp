@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <charconv>
+#include <cstring>
 
 #include "cli/nearest.h"
 #include "cli/render/text.h"
@@ -340,7 +341,8 @@ Result<> apply_environment(Settings& settings) {
     // Once through all of it rather than for each key: few environments hold any.
     std::vector<std::string_view> ours;
     for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry)
-        if (std::string_view text(*entry); take_off(text, kPrefix)) ours.push_back(text);
+        if (std::strncmp(*entry, kPrefix.data(), kPrefix.size()) == 0)
+            ours.emplace_back(*entry + kPrefix.size());
     for (const Key& key : kKeys) {
         const auto found = std::ranges::find_if(ours, [&](std::string_view text) { return sets(text, key); });
         if (found == ours.end()) continue;

@@ -65,9 +65,11 @@ Result<std::unique_ptr<SignalTokens>> SignalTokens::install(std::span<const int>
 
 void SignalTokens::handle(int signal_number, const struct sigaction& action) {
     Before before{signal_number, {}};
-    if (::sigaction(signal_number, nullptr, &before.action) != 0) return;
-    if (signal_number == SIGHUP && before.action.sa_handler == SIG_IGN) return;
-    if (::sigaction(signal_number, &action, nullptr) == 0) before_.push_back(before);
+    // Asked first, since one that comes meanwhile is to be ignored as well.
+    if (signal_number == SIGHUP) {
+        if (::sigaction(SIGHUP, nullptr, &before.action) != 0 || before.action.sa_handler == SIG_IGN) return;
+    }
+    if (::sigaction(signal_number, &action, &before.action) == 0) before_.push_back(before);
 }
 
 SignalTokens::~SignalTokens() {

@@ -32,25 +32,22 @@ void on_continue(int) noexcept {
     wake();
 }
 
-void handle(int signal_number, void (*handler)(int)) noexcept {
+bool handle(int signal_number, void (*handler)(int), struct sigaction* before = nullptr) noexcept {
     struct sigaction action{};
     action.sa_flags = SA_RESTART;
     ::sigfillset(&action.sa_mask);
     action.sa_handler = handler;
-    ::sigaction(signal_number, &action, nullptr);
+    return ::sigaction(signal_number, &action, before) == 0;
 }
 
 }  // namespace
 
 Suspension::Suspension(int wake_fd) noexcept {
     if (::sigaction(SIGTSTP, nullptr, &before_stop_) != 0 || before_stop_.sa_handler == SIG_IGN) return;
-    if (::sigaction(SIGCONT, nullptr, &before_continue_) != 0) return;
-    is_handled_ = true;
     stops = 0;
     asked = false;
     wake_descriptor = wake_fd;
-    handle(SIGCONT, &on_continue);
-    handle(SIGTSTP, &on_stop);
+    is_handled_ = handle(SIGCONT, &on_continue, &before_continue_) && handle(SIGTSTP, &on_stop);
 }
 
 Suspension::~Suspension() {

@@ -12,6 +12,7 @@
 #include "cli/exit_status.h"
 #include "cli/foreground.h"
 #include "cli/lasting_connection.h"
+#include "cli/leave.h"
 #include "cli/options.h"
 #include "cli/prepared_run.h"
 #include "cli/render/text.h"
@@ -84,10 +85,12 @@ Result<json> submit(LastingConnection& connection, const PreparedRun& prepared) 
     }
 }
 
-Result<int> run_detached(const Globals& globals, const PreparedRun& prepared) {
+Result<int> run_detached(const Globals& globals, const RunSettings& settings, Words command) {
     auto connection = LastingConnection::open(globals, LastingConnection::WhenLost::start_one);
     if (!connection) return std::unexpected(connection.error());
-    const auto answer = submit(*connection, prepared);
+    const auto prepared = prepare(globals, settings, std::move(command));
+    if (!prepared) return std::unexpected(prepared.error());
+    const auto answer = submit(*connection, *prepared);
     if (!answer) return std::unexpected(answer.error());
     const auto operation = ipc::decode_operation(*answer);
     if (!operation) return std::unexpected(operation.error());
@@ -100,33 +103,41 @@ Result<int> run_detached(const Globals& globals, const PreparedRun& prepared) {
     return print(fmt::format("{}\n", operation->id()));
 }
 
-Result<int> run_foreground(const Globals& globals, const PreparedRun& prepared, bool preserve_status) {
+// Leaves as the operation did; what it returns is what went wrong.
+Error run_foreground(const Globals& globals, const RunSettings& settings, Words command) {
+    // First of all: it takes the supervisor a moment to see who comes, and here there is enough to do.
     auto connection = LastingConnection::open(globals, LastingConnection::WhenLost::start_one);
-    if (!connection) return std::unexpected(connection.error());
+    if (!connection) return connection.error();
+    auto prepared = prepare(globals, settings, std::move(command));
+    if (!prepared) return prepared.error();
     // From here on a signal is for the operation. Before, it ends this program, and nothing has been started.
     static constexpr int kPassedOn[] = {SIGUSR1, SIGUSR2, SIGWINCH};
     auto signals = SignalTokens::install(kPassedOn);
-    if (!signals) return std::unexpected(signals.error());
+    if (!signals) return signals.error();
     const TerminalModes modes(STDIN_FILENO);
-    ProgressLine progress(STDERR_FILENO, prepared.params.spec.name, !globals.quiet);
-    ipc::RunParams params = prepared.params;
-    params.progress = progress.is_possible();
-    params.brief = true;
+    ProgressLine progress(STDERR_FILENO, prepared->params.spec.name, !globals.quiet);
+    prepared->params.progress = progress.is_possible();
+    prepared->params.brief = true;
     Foreground foreground(
-        std::move(*connection), **signals, progress, modes, [&] { return ipc::encode(params); },
-        prepared.descriptors);
+        std::move(*connection), **signals, progress, modes, [&] { return ipc::encode(prepared->params); },
+        prepared->descriptors);
     const auto operation = foreground.run();
     progress.hide();
-    if (!operation) return std::unexpected(operation.error());
+    if (!operation) return operation.error();
     if (operation->cancelation) modes.restore();
-    const Outcome outcome = outcome_of(*operation, preserve_status);
+    const Outcome outcome = outcome_of(*operation, settings.preserve_status);
     if (!outcome.sentence.empty()) {
         if (outcome.is_error)
             report_error(outcome.sentence);
         else
             report_notice(globals, outcome.sentence);
     }
-    return outcome.status;
+    leave(outcome.status);
+}
+
+// A parent that is not there is the caller's doing, as an unknown id is anywhere.
+int report_run(const Error& error) {
+    return error.code == ErrorCode::not_found ? report(error) : own_failure(error);
 }
 
 }  // namespace
@@ -175,13 +186,9 @@ int verb_run(Globals globals, const Words& words) {
     unsettled.cancel_on = settings->cancel_on;
     if (const auto sources = settle_sources(unsettled, settings->logs()); !sources)
         return report(sources.error());
-    const auto prepared = prepare(globals, *settings, std::move(command));
-    if (!prepared) return own_failure(prepared.error());
-    const auto status = settings->detach ? run_detached(globals, *prepared)
-                                         : run_foreground(globals, *prepared, settings->preserve_status);
-    if (status) return *status;
-    // A parent that is not there is the caller's doing, as an unknown id is anywhere.
-    return status.error().code == ErrorCode::not_found ? report(status.error()) : own_failure(status.error());
+    if (!settings->detach) return report_run(run_foreground(globals, *settings, std::move(command)));
+    const auto status = run_detached(globals, *settings, std::move(command));
+    return status ? *status : report_run(status.error());
 }
 
 }  // namespace cancelable::cli
