@@ -31,7 +31,7 @@ void HistoryWriter::ended(const Snapshot& operation, Source source) {
     if (settings_.store == nullptr) {
         if (source.release) source.release();
         if (source.stored) source.stored();
-        if (settings_.clear) settings_.clear(id);
+        if (settings_.clear) settings_.clear(id, source);
         return;
     }
     {
@@ -63,7 +63,7 @@ void HistoryWriter::told(OperationId id, Store::Stored stored) {
     if (ended.source.stored) ended.source.stored();
     // Where there is no history, a record stays for a supervisor that has one.
     const bool may_go = stored == Store::Stored::committed || !ended.source.has_record;
-    if (may_go && settings_.clear) settings_.clear(id);
+    if (may_go && settings_.clear) settings_.clear(id, ended.source);
 }
 
 void HistoryWriter::secure(OperationId id) {

@@ -28,12 +28,21 @@ namespace cancelable {
 // For the loop's thread, but for unwritten().
 class HistoryWriter {
 public:
+    // The end of an operation, and how the next supervisor could learn of it.
+    struct Source {
+        std::optional<ShimReport> report;  // the shim's last one; none: it is lost
+        bool has_record = false;           // its exit record is there already
+        bool had_no_other = false;         // from its start no supervisor but this one has known of it
+        std::function<void()> release;     // lets its shim go; may be empty
+        std::function<void()> stored{};    // what is kept elsewhere of it may go; may be empty
+    };
+
     struct Settings {
         Store* store = nullptr;  // none: nothing outlives the supervisor, and shims are released at once
         int operations_directory = -1;                 // of exit records
         std::function<void(const std::string&)> warn;  // may be empty
         // Takes off what is left in the runtime directory of one whose end is safe, or cannot be made so.
-        std::function<void(OperationId)> clear;
+        std::function<void(OperationId, const Source&)> clear;
         std::chrono::milliseconds patience{2000};  // with a store that says nothing
     };
     HistoryWriter(Loop& loop, Settings settings);
@@ -44,13 +53,6 @@ public:
     // Calls back once the operation is sure to be known after any crash; also where that cannot be had.
     void confirm(const Snapshot& operation, std::function<void()> done);
 
-    // The end of an operation, and how the next supervisor could learn of it.
-    struct Source {
-        std::optional<ShimReport> report;  // the shim's last one; none: it is lost
-        bool has_record = false;           // its exit record is there already
-        std::function<void()> release;     // lets its shim go; may be empty
-        std::function<void()> stored{};    // what is kept elsewhere of it may go; may be empty
-    };
     void ended(const Snapshot& operation, Source source);
 
     // Its shim has died before it was released: its end goes where it is safe, at once.

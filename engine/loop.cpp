@@ -51,6 +51,7 @@ void Loop::stop() noexcept {
 struct Watch::Impl {
     uv_poll_t handle;
     Callback callback;
+    int wanted = 0;
 };
 
 Watch::Watch(Loop& loop, int fd, Callback callback) : impl_(new Impl{{}, std::move(callback)}) {
@@ -59,18 +60,20 @@ Watch::Watch(Loop& loop, int fd, Callback callback) : impl_(new Impl{{}, std::mo
 }
 
 Watch::~Watch() {
-    uv_poll_stop(&impl_->handle);
     close_and_delete(impl_);
 }
 
+// libuv tells the kernel anew each time that it is told, so it is told only what is new.
 void Watch::want(bool readable, bool writable) {
-    if (!readable && !writable) {
+    const int events = (readable ? UV_READABLE | UV_DISCONNECT : 0) | (writable ? UV_WRITABLE : 0);
+    if (std::exchange(impl_->wanted, events) == events) return;
+    if (events == 0) {
         uv_poll_stop(&impl_->handle);
         return;
     }
-    const int events = (readable ? UV_READABLE | UV_DISCONNECT : 0) | (writable ? UV_WRITABLE : 0);
     must(uv_poll_start(&impl_->handle, events, [](uv_poll_t* handle, int status, int ready) {
-        // An error status is a descriptor in a bad way: reading it will tell which.
+        // An error status is a descriptor in a bad way: reading it will tell which. libuv has stopped.
+        if (status < 0) static_cast<Impl*>(handle->data)->wanted = 0;
         const Readiness readiness = status < 0
                                         ? Readiness{true, true, true}
                                         : Readiness{(ready & UV_READABLE) != 0, (ready & UV_WRITABLE) != 0,

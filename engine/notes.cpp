@@ -62,8 +62,9 @@ void Notes::complete(Operation& ending) const {
         ending.progress = std::make_shared<const Progress>(*last);
 }
 
-void Notes::forget(OperationId id) noexcept {
-    forget_result(directory_, id);
+void Notes::forget(OperationId id) const noexcept {
+    const Snapshot operation = registry_.get_operation(id);
+    if (!operation || operation->result) forget_result(directory_, id);
 }
 
 void Notes::publish_due() {

@@ -37,7 +37,7 @@ public:
     void ended(OperationId id) noexcept { coalescer_.forget(id); }
 
     // Its record is kept elsewhere now: its result need not be kept here.
-    void forget(OperationId id) noexcept;
+    void forget(OperationId id) const noexcept;
 
 private:
     Result<> check_live(OperationId id) const;

@@ -59,11 +59,13 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                              .operations_directory = operations_.get(),
                              .warn = settings_.warn,
                              .clear =
-                                 [this](OperationId id) {
-                                     if (store_)
-                                         remove_traces(operations_.get(), id);
-                                     else
+                                 [this](OperationId id, const HistoryWriter::Source& source) {
+                                     if (!store_)
                                          clearing_.later(id);
+                                     else if (source.had_no_other && !source.has_record)
+                                         remove_presence(operations_.get(), id);
+                                     else
+                                         remove_traces(operations_.get(), id);
                                  }}),
       ids_(runtime_.get(), state_.get()),
       idle_shims_(loop),
@@ -142,11 +144,11 @@ Result<UniqueFd> Supervisor::Impl::open_log(OperationSpec& spec) const {
     return log;
 }
 
-void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link) {
+void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link, bool is_adopted) {
     const OperationId id = spec.id;
     Operation operation;
     operation.spec = std::make_shared<const OperationSpec>(spec);
-    notes_.recall(operation);
+    if (is_adopted) notes_.recall(operation);
     const Snapshot first = registry_.register_operation(std::move(operation));
     keys_.remember(spec.key, id);
     Live& live = live_[id];
@@ -208,7 +210,7 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
     shims_.insert(shim->process.pid);
     sources_.add(spec, request.launch.environment, shim->process.pid);
     ancestry_.add(*id, shim->process.pid);
-    take_in(spec, std::make_unique<ShimLink>(loop_, std::move(*shim), callbacks_for(*id)));
+    take_in(spec, std::make_unique<ShimLink>(loop_, std::move(*shim), callbacks_for(*id)), false);
     return registry_.get_operation(*id);
 }
 

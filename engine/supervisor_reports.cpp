@@ -90,9 +90,11 @@ void Supervisor::Impl::over(OperationId id, const ShimReport& report) {
     if (entry == live_.end()) return;
     keep_record(id, report);
     const bool has_shim = entry->second.link != nullptr;
+    const bool had_no_other = has_shim && !entry->second.link->is_adopted();
     if (has_shim) over_.emplace(id, Over{std::move(entry->second.link), report.can_stay});
     live_.erase(entry);
     history_writer_.ended(registry_.get_operation(id), {.report = report,
+                                                        .had_no_other = had_no_other,
                                                         .release = [this, id] { recorded(id); },
                                                         .stored = [this, id] { notes_.forget(id); }});
     if (!has_shim) history_writer_.secure(id);  // It died after its last word.

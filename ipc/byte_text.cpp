@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -55,10 +56,22 @@ Utf8Step step(std::string_view rest) noexcept {
     return {length, true};
 }
 
+// Most text is ASCII: eight bytes of it at once.
+bool is_ascii_word(std::string_view bytes) noexcept {
+    std::uint64_t word = 0;
+    if (bytes.size() < sizeof word) return false;
+    std::memcpy(&word, bytes.data(), sizeof word);
+    return (word & 0x8080'8080'8080'8080U) == 0;
+}
+
 }  // namespace
 
 bool is_utf8(std::string_view bytes) noexcept {
     while (!bytes.empty()) {
+        if (is_ascii_word(bytes)) {
+            bytes.remove_prefix(sizeof(std::uint64_t));
+            continue;
+        }
         const Utf8Step next = step(bytes);
         if (!next.valid) return false;
         bytes.remove_prefix(next.length);

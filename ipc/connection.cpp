@@ -163,14 +163,8 @@ void Connection::become(State state) {
     on_state_(*this);
 }
 
-// Told only what is new: each change of mind costs the loop two system calls.
 void Connection::update_interest() {
-    const bool read = state_ == State::open && !backlog_;
-    const bool write = state_ != State::doomed && !output_.empty();
-    if (read == wants_read_ && write == wants_write_) return;
-    wants_read_ = read;
-    wants_write_ = write;
-    watch_.want(read, write);
+    watch_.want(state_ == State::open && !backlog_, state_ != State::doomed && !output_.empty());
 }
 
 }  // namespace cancelable::ipc

@@ -136,8 +136,6 @@ private:
     std::size_t holds_ = 0;
     bool waiting_ = false;     // for the peer to read
     bool backlog_ = false;     // requests have been read and not yet handled
-    bool wants_read_ = false;  // what the watch was told last
-    bool wants_write_ = false;
     Timer next_turn_;
     Watch watch_;  // Last: it must stop before its descriptor is closed.
 };

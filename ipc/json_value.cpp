@@ -246,15 +246,6 @@ private:
     std::size_t at_ = 0;
 };
 
-JsonValue::Kind JsonValue::kind() const noexcept {
-    return content_ == nullptr ? Kind::null : node()->kind;
-}
-
-std::string_view JsonValue::text() const noexcept {
-    if (content_ == nullptr) return "null";
-    return std::string_view(content_->text).substr(node()->begin, node()->end - node()->begin);
-}
-
 std::optional<bool> JsonValue::boolean() const noexcept {
     if (kind() != Kind::boolean) return std::nullopt;
     return text().front() == 't';
@@ -281,19 +272,19 @@ std::optional<std::int64_t> JsonValue::integer() const noexcept {
 std::optional<std::string> JsonValue::string() const {
     if (kind() != Kind::string) return std::nullopt;
     const std::string_view written = text().substr(1, text().size() - 2);
-    return node()->has_escapes ? without_escapes(written) : std::string(written);
+    return node().has_escapes ? without_escapes(written) : std::string(written);
 }
 
 bool JsonValue::operator==(std::string_view other) const {
     if (kind() != Kind::string) return false;
-    if (node()->has_escapes) return *string() == other;
+    if (node().has_escapes) return *string() == other;
     return text().substr(1, text().size() - 2) == other;
 }
 
 std::vector<JsonValue> JsonValue::elements() const {
     std::vector<JsonValue> found;
     if (kind() != Kind::array) return found;
-    for (std::uint32_t at = node_ + 1; at < node()->next; at = content_->nodes[at].next)
+    for (std::uint32_t at = node_ + 1; at < node().next; at = content_->nodes[at].next)
         found.push_back({*content_, at});
     return found;
 }
@@ -301,18 +292,22 @@ std::vector<JsonValue> JsonValue::elements() const {
 std::vector<std::pair<JsonValue, JsonValue>> JsonValue::members() const {
     std::vector<std::pair<JsonValue, JsonValue>> found;
     if (kind() != Kind::object) return found;
-    for (std::uint32_t name = node_ + 1; name < node()->next;) {
-        const std::uint32_t value = content_->nodes[name].next;
-        found.emplace_back(JsonValue(*content_, name), JsonValue(*content_, value));
-        name = content_->nodes[value].next;
+    for (std::uint32_t at = node_ + 1; at < node().next;) {
+        const JsonValue value(*content_, at + 1);  // names have nothing within them
+        found.emplace_back(JsonValue(*content_, at), value);
+        at = value.node().next;
     }
     return found;
 }
 
 std::optional<JsonValue> JsonValue::find(std::string_view name) const {
     std::optional<JsonValue> found;
-    for (const auto& [key, value] : members())
-        if (key == name) found = value;
+    if (kind() != Kind::object) return found;
+    for (std::uint32_t at = node_ + 1; at < node().next;) {
+        const JsonValue value(*content_, at + 1);  // names have nothing within them
+        if (JsonValue(*content_, at) == name) found = value;
+        at = value.node().next;
+    }
     return found;
 }
 

@@ -20,7 +20,7 @@ public:
     // Null, of no document.
     JsonValue() noexcept = default;
 
-    Kind kind() const noexcept;
+    Kind kind() const noexcept { return content_ == nullptr ? Kind::null : node().kind; }
     bool is_null() const noexcept { return kind() == Kind::null; }
     bool is_string() const noexcept { return kind() == Kind::string; }
     bool is_number() const noexcept { return kind() == Kind::number; }
@@ -42,7 +42,10 @@ public:
     std::optional<JsonValue> find(std::string_view name) const;
 
     // As it is written.
-    std::string_view text() const noexcept;
+    std::string_view text() const noexcept {
+        if (content_ == nullptr) return "null";
+        return {content_->text.data() + node().begin, node().end - node().begin};
+    }
 
     // Whether it is this string.
     bool operator==(std::string_view other) const;
@@ -65,7 +68,7 @@ private:
     };
 
     JsonValue(const Content& content, std::uint32_t node) noexcept : content_(&content), node_(node) {}
-    const Node* node() const noexcept { return content_ == nullptr ? nullptr : &content_->nodes[node_]; }
+    const Node& node() const noexcept { return content_->nodes[node_]; }
 
     const Content* content_ = nullptr;
     std::uint32_t node_ = 0;

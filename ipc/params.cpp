@@ -26,17 +26,10 @@ Params::Params(JsonValue object, std::string_view what) : what_(what) {
     const auto members = object.members();
     members_.reserve(members.size());
     for (const auto& [name, value] : members)
-        members_.push_back({name, value});
+        members_.push_back({*name.string(), value});
 }
 
 // Of a name that is there twice the last one counts, as for most who read JSON.
-const Params::Member* Params::find(std::string_view name) const {
-    const Member* found = nullptr;
-    for (const Member& member : members_)
-        if (member.name == name) found = &member;
-    return found;
-}
-
 std::optional<JsonValue> Params::take(std::string_view name) {
     if (error_) return std::nullopt;
     std::optional<JsonValue> found;
@@ -50,8 +43,8 @@ std::optional<JsonValue> Params::take(std::string_view name) {
 
 bool Params::is_given(std::string_view name) const {
     if (error_) return false;
-    const Member* const member = find(name);
-    return member != nullptr && !member->value.is_null();
+    const auto found = std::ranges::find(members_.rbegin(), members_.rend(), name, &Member::name);
+    return found != members_.rend() && !found->value.is_null();
 }
 
 void Params::require(std::string_view name) {
@@ -139,8 +132,7 @@ Result<> Params::finish() const {
     if (error_) return std::unexpected(*error_);
     const auto unknown = std::ranges::find(members_, false, &Member::is_taken);
     if (unknown == members_.end()) return {};
-    return failure(ErrorCode::usage, "unknown parameter \"" + unknown->name.string().value_or("") + "\" of " +
-                                         std::string(what_));
+    return failure(ErrorCode::usage, "unknown parameter \"" + unknown->name + "\" of " + std::string(what_));
 }
 
 }  // namespace cancelable::ipc

@@ -65,12 +65,10 @@ private:
     std::optional<std::int64_t> integer(std::string_view name, std::int64_t min, std::uint64_t max);
 
     struct Member {
-        JsonValue name;
+        std::string name;
         JsonValue value;
         bool is_taken = false;
     };
-    const Member* find(std::string_view name) const;
-
     std::vector<Member> members_;
     std::string_view what_;
     std::optional<Error> error_;

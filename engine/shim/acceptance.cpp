@@ -73,6 +73,11 @@ Result<Acceptance> read_acceptance(int directory, OperationId id) {
     return system_error("cannot find the acceptance of operation " + std::to_string(id), ENOENT);
 }
 
+void remove_presence(int directory, OperationId id) noexcept {
+    ::unlinkat(directory, beginning_name(id).c_str(), 0);
+    ::unlinkat(directory, channel_name(id).c_str(), 0);
+}
+
 void remove_traces(int directory, OperationId id) noexcept {
     remove_all_but_loss(directory, id);
     ::unlinkat(directory, loss_name(id).c_str(), 0);

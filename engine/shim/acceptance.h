@@ -40,6 +40,10 @@ std::string acceptance_name(OperationId id);  // "<id>.accepted"
 std::string beginning_name(OperationId id);   // "<id>.begun"
 std::string loss_name(OperationId id);        // "<id>.lost"
 
+// Takes off what each operation has there from its beginning to its end, and nothing else: its beginning, and
+// then its channel, since as long as that is there somebody looks for its shim.
+void remove_presence(int directory, OperationId id) noexcept;
+
 // Takes off whatever of an operation is in the directory: its channel, its acceptance, its exit record. A
 // record that cannot be removed because it is no file is set aside, so that it is never read again.
 void remove_traces(int directory, OperationId id) noexcept;

@@ -44,8 +44,9 @@ private:
     static constexpr std::size_t kUsual = 512;
 
     void append(const void* data, std::size_t size) {
-        const auto* first = static_cast<const std::byte*>(data);
-        bytes_.insert(bytes_.end(), first, first + size);
+        const std::size_t at = bytes_.size();
+        bytes_.resize(at + size);
+        if (size > 0) std::memcpy(bytes_.data() + at, data, size);
     }
     std::vector<std::byte> bytes_;
 };

@@ -447,7 +447,7 @@ void Shim::obey(const ShimCommand& command, UniqueFd descriptor) {
             return;
         case ShimCommandKind::release:
             if (!report_.over) return;
-            leave_directory();
+            remove_presence(directory_.get(), spec_.id);
             released_ = true;
             stays_ = command.stay && report_.can_stay;
             return;
@@ -493,14 +493,8 @@ void Shim::supervisor_lost() {
         return;
     }
     listener_.reset();
-    leave_directory();
+    remove_presence(directory_.get(), spec_.id);
     released_ = true;
-}
-
-// The channel last: as long as it is there, somebody looks for us.
-void Shim::leave_directory() {
-    ::unlinkat(directory_.get(), beginning_name(spec_.id).c_str(), 0);
-    ::unlinkat(directory_.get(), channel_name(spec_.id).c_str(), 0);
 }
 
 }  // namespace cancelable

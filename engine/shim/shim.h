@@ -66,7 +66,6 @@ private:
     void declare_over();
     void send_report(bool with_spec);
     void supervisor_lost();
-    void leave_directory();
     bool is_finished() const noexcept;
 
     ShimSelf& self_;
