@@ -61,8 +61,8 @@ void ShimLink::flush() {
         const auto sent = send_packet(channel_.get(), unsent_.front().bytes,
                                       std::span(&descriptor, descriptor >= 0 ? 1 : 0));
         if (!sent && (sent.error().os_errno == EAGAIN || sent.error().os_errno == ENOBUFS)) break;
-        unsent_
-            .pop_front();  // A shim that is gone needs no commands; the channel's end is read, not guessed.
+        // A shim that is gone needs no commands; the end of the channel is read, not guessed.
+        unsent_.pop_front();
     }
     if (channel_watch_) channel_watch_->want(true, !unsent_.empty());
 }

@@ -3,8 +3,8 @@
 #include <sys/types.h>
 
 #include <chrono>
-#include <deque>
 #include <functional>
+#include <list>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -88,7 +88,7 @@ private:
         std::vector<std::byte> bytes;
         UniqueFd descriptor;  // none, for most
     };
-    std::deque<Unsent> unsent_;
+    std::list<Unsent> unsent_;  // empty nearly always, and then of no size
     std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
 };
 
