@@ -23,8 +23,6 @@ namespace cancelable {
 
 class ByteWriter {
 public:
-    ByteWriter() { bytes_.reserve(kUsual); }
-
     template <class T>
         requires std::integral<T> || std::is_enum_v<T>
     void put(T value) {
@@ -38,17 +36,22 @@ public:
         append("", 1);  // A reader may use the text in place, as a C string.
     }
 
-    std::vector<std::byte> take() noexcept { return std::move(bytes_); }
+    std::vector<std::byte> take() {
+        bytes_.resize(size_);
+        return std::move(bytes_);
+    }
 
 private:
     static constexpr std::size_t kUsual = 512;
 
     void append(const void* data, std::size_t size) {
-        const std::size_t at = bytes_.size();
-        bytes_.resize(at + size);
-        if (size > 0) std::memcpy(bytes_.data() + at, data, size);
+        if (size_ + size > bytes_.size()) bytes_.resize(std::max(kUsual, 2 * (size_ + size)));
+        if (size > 0) std::memcpy(bytes_.data() + size_, data, size);
+        size_ += size;
     }
-    std::vector<std::byte> bytes_;
+
+    std::vector<std::byte> bytes_;  // with room at its end
+    std::size_t size_ = 0;
 };
 
 class ByteReader {
