@@ -87,12 +87,13 @@ private:
         const auto answer = connection_.ask("operation.list", [&] { return ipc::encode(params); });
         if (!answer) return std::unexpected(answer.error());
         std::map<OperationId, json> ours;
+        const std::string began = ipc::format_timestamp(began_);
         const json us{{"uid", ::getuid()}, {"pid", ::getpid()}};
         for (const json& operation : answer->at("operations")) {
             const json cancel = operation.value("cancel", json());
             // A process of long ago may have had our number.
             if (cancel.is_object() && cancel.value("by", json()) == us &&
-                cancel.value("requested_at", "") >= began_)
+                cancel.value("requested_at", "") >= began)
                 ours.emplace(operation.value("id", OperationId{0}), operation);
         }
         return ours;
@@ -103,7 +104,7 @@ private:
     const Selector original_;
     const Clock::time_point started_ = Clock::now();
     int asked_ = 0;
-    const std::string began_ = ipc::format_timestamp(wall_now());
+    const WallTime began_ = wall_now();
 };
 
 }  // namespace

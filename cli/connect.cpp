@@ -54,7 +54,7 @@ Result<ipc::Client> connect_to_supervisor(const Globals& globals, WhenAbsent whe
         return std::unexpected(checked.error());
 
     const bool may_start = surrounding_operation(*socket) == 0 && !runs_for_supervisor(*socket);
-    const auto deadline = Clock::now() + kConnectPatience;
+    std::optional<Clock::time_point> deadline;
     int deaths = 0;
     std::chrono::milliseconds pause{2};
     for (;;) {
@@ -62,7 +62,8 @@ Result<ipc::Client> connect_to_supervisor(const Globals& globals, WhenAbsent whe
         if (client) return client;
         if (!nobody_listens(client.error())) return unreachable(client.error().sentence());
         if (when_absent == WhenAbsent::fail) return nobody_at(*socket);
-        if (Clock::now() > deadline) break;
+        if (!deadline) deadline = Clock::now() + kConnectPatience;
+        if (Clock::now() > *deadline) break;
         if (may_start) {
             const auto started = start_supervisor({*socket, globals.named_config(), true});
             if (!started) return unreachable(started.error().sentence());

@@ -192,13 +192,15 @@ Result<> Foreground::send_cancel(int signal_number, bool now) {
 }
 
 Result<> Foreground::send_suspension() {
-    const auto now = std::chrono::steady_clock::now();
-    if (!suspension_.is_asked()) stop_by_.reset();
-    if (suspension_.is_asked() && !stop_by_) stop_by_ = now + kPausePatience;
+    using Clock = std::chrono::steady_clock;
+    if (!suspension_.is_asked())
+        stop_by_.reset();
+    else if (!stop_by_)
+        stop_by_ = Clock::now() + kPausePatience;
     const bool can_tell = id_ && connection_.is_up();
     // An impatient one, or nobody to tell: the terminal is the user's now, not later.
     if (pause_request_ != 0 && suspension_.count() > stops_seen_) return suspend();
-    if (!can_tell) return stop_by_ && now >= *stop_by_ ? suspend() : Result<>{};
+    if (!can_tell) return stop_by_ && Clock::now() >= *stop_by_ ? suspend() : Result<>{};
     if (std::exchange(resume_is_due_, false))
         if (auto sent = send_to_operation("operation.resume", resume_request_); !sent) return sent;
     if (pause_request_ != 0 || !suspension_.is_asked()) return {};

@@ -23,7 +23,9 @@ View view_of(const Globals& globals) {
 
 Result<std::vector<Operation>> decode_operations(const nlohmann::json& answer) {
     std::vector<Operation> operations;
-    for (const nlohmann::json& entry : answer.value("operations", nlohmann::json::array())) {
+    const auto found = answer.find("operations");
+    if (found == answer.end()) return operations;
+    for (const nlohmann::json& entry : *found) {
         auto operation = ipc::decode_operation(entry);
         if (!operation) return std::unexpected(operation.error());
         operations.push_back(std::move(*operation));

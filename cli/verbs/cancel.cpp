@@ -4,6 +4,7 @@
 
 #include "cli/cancel_until_gone.h"
 #include "cli/exit_status.h"
+#include "cli/leave.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/render/operations.h"
@@ -65,7 +66,7 @@ int verb_cancel(Globals globals, const Words& words) {
     }
     const auto answer = cancel_until_gone(globals, params);
     if (!answer) return report(answer.error());
-    return tell(globals, *answer, params, as_json);
+    leave(tell(globals, *answer, params, as_json));
 }
 
 }  // namespace cancelable::cli
