@@ -53,7 +53,7 @@ Result<OperationId> Ancestry::operation_of(pid_t pid, int pidfd) {
         if (is_reaped(pidfd)) return failure(ErrorCode::not_found, "the process that asks is gone");
         if (!holds) continue;
         const OperationId id = chain.empty() ? 0 : shim_at(chain.back());
-        if (id == 0 && !is_known) remember_outside(chain);
+        if (id == 0 && unproved > 0) remember_outside(chain);
         return id;
     }
     return failure(ErrorCode::refused, "the processes above the one that asks change all the time");
@@ -95,7 +95,8 @@ bool Ancestry::is_outside(const Link& link) const {
 
 void Ancestry::remember_outside(std::span<const Link> chain) {
     // Who hides now may be seen later.
-    if (chain.empty() || (chain.back().parent > 1 && chain.back().pid != ::getpid())) return;
+    const Link& top = chain.back();
+    if (top.parent > 1 && top.pid != ::getpid() && !is_outside(top)) return;
     if (outside_.size() + chain.size() > kRemembered) outside_.clear();
     for (const Link& link : chain)
         outside_[link.pid] = link.start_time;

@@ -134,8 +134,8 @@ private:
     FrameReader reader_;
     OutputQueue output_;
     std::size_t holds_ = 0;
-    bool waiting_ = false;     // for the peer to read
-    bool backlog_ = false;     // requests have been read and not yet handled
+    bool waiting_ = false;  // for the peer to read
+    bool backlog_ = false;  // requests have been read and not yet handled
     Timer next_turn_;
     Watch watch_;  // Last: it must stop before its descriptor is closed.
 };

@@ -37,6 +37,9 @@ foreach(file IN LISTS sources)
     endif()
 
     # Libraries.
+    if(included STREQUAL "iostream")
+      violation(${file} ${included} "the standard streams are not set up: see cli/no_streams.cpp")
+    endif()
     if(included MATCHES "^uv\\.h$")
       if(file MATCHES "\\.h$")
         violation(${file} ${included} "whoever includes a header must not need libuv")

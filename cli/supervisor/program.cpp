@@ -12,6 +12,7 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "cli/config/config.h"
@@ -115,6 +116,7 @@ public:
           on_demand_(on_demand),
           signals_(signals),
           log_(log),
+          log_turn_(loop_, [this] { log_transitions(); }),
           idle_timer_(loop_, [this] { begin_to_leave(); }),
           last_look_(loop_, [this] { leave_if_still_idle(); }),
           signal_watch_(loop_, signals.wake_fd(), [this](Readiness) { on_signal(); }) {}
@@ -124,6 +126,7 @@ public:
 
 private:
     void on_transition(const Transition& transition);
+    void log_transitions();
     void on_signal();
     void cancel_all(bool now);
     void consider_leaving();
@@ -140,6 +143,7 @@ private:
     SignalTokens& signals_;
     SupervisorLog& log_;
     Loop loop_;
+    Timer log_turn_;
     Timer idle_timer_;
     Timer last_look_;
     Watch signal_watch_;
@@ -148,7 +152,8 @@ private:
     std::unique_ptr<ipc::Service> service_;
     std::vector<std::unique_ptr<ipc::Server>> servers_;  // the last one listens
     Registry::Subscription subscription_;
-    std::size_t unsettled_ = 0;  // operations that a signal asked to end
+    std::vector<Snapshot> unlogged_;  // their turn comes once those have been told who wait for them
+    std::size_t unsettled_ = 0;       // operations that a signal asked to end
     bool shutting_down_ = false;
     bool hurried_ = false;
     int status_ = kExitOk;
@@ -197,6 +202,7 @@ Result<> Program::listen() {
 int Program::run() {
     loop_.run();
     await_hooks();
+    log_transitions();
     // The socket goes first, so that a client that comes now starts a supervisor instead of talking to the
     // dead.
     ::unlink(plan_.socket.c_str());
@@ -215,11 +221,17 @@ void Program::await_hooks() {
 }
 
 void Program::on_transition(const Transition& transition) {
-    const Operation& after = *transition.after;
-    if (!transition.before || transition.before->status != after.status)
-        log_.info(fmt::format("{}: {}{}{}", describe(after), to_string(after.status),
-                              after.error.empty() ? "" : ": ", after.error));
+    if (!transition.before || transition.before->status != transition.after->status) {
+        unlogged_.push_back(transition.after);
+        if (!log_turn_.is_active()) log_turn_.start(milliseconds(0));
+    }
     consider_idling();
+}
+
+void Program::log_transitions() {
+    for (const Snapshot& operation : std::exchange(unlogged_, {}))
+        log_.info(fmt::format("{}: {}{}{}", describe(*operation), to_string(operation->status),
+                              operation->error.empty() ? "" : ": ", operation->error));
 }
 
 void Program::on_signal() {

@@ -28,7 +28,9 @@ struct World {
         HistoryWriter::Settings settings;
         settings.store = user.store.get();
         settings.operations_directory = operations.get();
-        settings.clear = [this](OperationId id, const HistoryWriter::Source&) { remove_traces(operations.get(), id); };
+        settings.clear = [this](OperationId id, const HistoryWriter::Source&) {
+            remove_traces(operations.get(), id);
+        };
         settings.patience = patience;
         writer = std::make_unique<HistoryWriter>(user.loop, std::move(settings));
         return *writer;
