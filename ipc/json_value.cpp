@@ -2,6 +2,7 @@
 
 #include <charconv>
 #include <limits>
+#include <nlohmann/json.hpp>
 #include <system_error>
 
 #include "ipc/byte_text.h"
@@ -309,6 +310,35 @@ std::optional<JsonValue> JsonValue::find(std::string_view name) const {
         at = value.node().next;
     }
     return found;
+}
+
+nlohmann::json to_json(JsonValue value) {
+    switch (value.kind()) {
+        case JsonValue::Kind::null:
+            break;
+        case JsonValue::Kind::boolean:
+            return *value.boolean();
+        case JsonValue::Kind::number:
+            if (const auto whole = value.unsigned_integer()) return *whole;
+            if (const auto whole = value.integer()) return *whole;
+            if (const auto number = value.number()) return *number;
+            break;
+        case JsonValue::Kind::string:
+            return *value.string();
+        case JsonValue::Kind::array: {
+            nlohmann::json array = nlohmann::json::array();
+            for (const JsonValue element : value.elements())
+                array.push_back(to_json(element));
+            return array;
+        }
+        case JsonValue::Kind::object: {
+            nlohmann::json object = nlohmann::json::object();
+            for (const auto& [name, member] : value.members())
+                object[*name.string()] = to_json(member);
+            return object;
+        }
+    }
+    return nullptr;
 }
 
 std::optional<JsonDocument> JsonDocument::parse(std::string text, std::size_t max_depth) {

@@ -3,6 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <nlohmann/json_fwd.hpp>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -90,5 +91,8 @@ private:
 
     std::unique_ptr<const JsonValue::Content> content_;
 };
+
+// As a value of its own, for who keeps it. A number that is too large for anything is null.
+nlohmann::json to_json(JsonValue value);
 
 }  // namespace cancelable::ipc

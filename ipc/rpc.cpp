@@ -114,10 +114,9 @@ std::size_t Request::descriptor_count() const {
 }
 
 std::optional<json> parse_json(std::string_view line) {
-    if (is_too_deep(line)) return std::nullopt;
-    json message = json::parse(line, nullptr, false);
-    if (message.is_discarded()) return std::nullopt;
-    return message;
+    const auto document = JsonDocument::parse(std::string(line), kMaxDepth);
+    if (!document) return std::nullopt;
+    return to_json(document->root());
 }
 
 std::expected<Request, BadRequest> parse_request(std::string_view line) {

@@ -56,10 +56,6 @@ private:
     JsonDocument document_;
 };
 
-inline nlohmann::json to_json(JsonValue value) {
-    return nlohmann::json::parse(value.text());
-}
-
 inline std::pair<UniqueFd, UniqueFd> socket_pair() {
     int ends[2] = {-1, -1};
     if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, ends) != 0) std::abort();
