@@ -24,9 +24,10 @@ constexpr std::size_t kUsualEnvironment = 4096;
 unsigned fill_closed_stdio() noexcept {
     unsigned closed = 0;
     pollfd stdio[] = {{0, 0, 0}, {1, 0, 0}, {2, 0, 0}};
-    (void)::poll(stdio, std::size(stdio), 0);
+    // It fails where fewer descriptors than these are allowed.
+    const bool asked = ::poll(stdio, std::size(stdio), 0) >= 0;
     for (const auto& [fd, events, state] : stdio) {
-        if ((state & POLLNVAL) == 0) continue;
+        if (asked ? (state & POLLNVAL) == 0 : ::fcntl(fd, F_GETFD) >= 0) continue;
         closed |= 1U << fd;
         // The lowest free number is this very one, since those below were filled before it.
         (void)::open("/dev/null", fd == 0 ? O_RDONLY : O_WRONLY);

@@ -19,9 +19,6 @@ constexpr int kLooks = 64;
 // Deeper than any tree that still can fork.
 constexpr std::size_t kDeepest = 4096;
 
-// So many processes that are outside are remembered; then it is begun anew.
-constexpr std::size_t kRemembered = 256;
-
 }  // namespace
 
 void Ancestry::add(OperationId id, pid_t shim, std::uint64_t start_time) {
@@ -97,7 +94,8 @@ void Ancestry::remember_outside(std::span<const Link> chain) {
     // Who hides now may be seen later.
     const Link& top = chain.back();
     if (top.parent > 1 && top.pid != ::getpid() && !is_outside(top)) return;
-    if (outside_.size() + chain.size() > kRemembered) outside_.clear();
+    // Nobody is remembered without all who are above, so that add() finds whom it has to forget.
+    if (outside_.size() + chain.size() > remembered_) return outside_.clear();
     for (const Link& link : chain)
         outside_[link.pid] = link.start_time;
 }

@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <unordered_map>
@@ -25,8 +26,13 @@ namespace cancelable {
 //
 // Who is below no shim never will be: an orphan falls to somebody who was above it before. So a process that
 // was found outside is remembered, with all who are above it, and a climb ends where it meets one of them.
+// (One that an outsider brings into the pid namespace of an operation can fall to that namespace's init; who
+// was asked for before that is taken for an outsider still.)
 class Ancestry {
 public:
+    // So many processes outside are remembered; then it is begun anew.
+    explicit Ancestry(std::size_t remembered = 1024) : remembered_(remembered) {}
+
     // A shim, and when it started (see ProcStat); 0 for our own child, whose number is nobody else's until
     // remove(), which is to be called once it is reaped.
     void add(OperationId id, pid_t shim, std::uint64_t start_time = 0);
@@ -55,6 +61,7 @@ private:
     bool is_outside(const Link& link) const;
     void remember_outside(std::span<const Link> chain);
 
+    std::size_t remembered_;
     std::unordered_map<pid_t, Shim> shims_;
     std::unordered_map<OperationId, pid_t> pids_;
     std::unordered_map<pid_t, std::uint64_t> outside_;  // when it started

@@ -144,11 +144,11 @@ Result<UniqueFd> Supervisor::Impl::open_log(OperationSpec& spec) const {
     return log;
 }
 
-void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link, bool is_adopted) {
+void Supervisor::Impl::take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link, Origin origin) {
     const OperationId id = spec.id;
     Operation operation;
     operation.spec = std::make_shared<const OperationSpec>(spec);
-    if (is_adopted) notes_.recall(operation);
+    if (origin == Origin::left_behind) notes_.recall(operation);
     const Snapshot first = registry_.register_operation(std::move(operation));
     keys_.remember(spec.key, id);
     Live& live = live_[id];
@@ -210,7 +210,7 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
     shims_.insert(shim->process.pid);
     sources_.add(spec, request.launch.environment, shim->process.pid);
     ancestry_.add(*id, shim->process.pid);
-    take_in(spec, std::make_unique<ShimLink>(loop_, std::move(*shim), callbacks_for(*id)), false);
+    take_in(spec, std::make_unique<ShimLink>(loop_, std::move(*shim), callbacks_for(*id)), Origin::new_one);
     return registry_.get_operation(*id);
 }
 

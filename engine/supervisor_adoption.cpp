@@ -56,7 +56,7 @@ void Supervisor::Impl::recovered(const Unended& unended) {
         if (registry_.get_operation(id) || history_writer_.is_unwritten(id) || adopting_.contains(id))
             continue;
         recorder_.begin_adoption(id);
-        take_in(*operation.spec, nullptr);
+        take_in(*operation.spec, nullptr, Origin::left_behind);
         if (operation.started_at)
             change(id, [&](Operation& record) {
                 record.status = Status::running;
@@ -122,14 +122,14 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
     } else if (adopted.link && acceptance) {
         // Its shim does not answer, and it can be listed and cancelled all the same.
         recorder_.begin_adoption(id);
-        take_in(acceptance->spec, std::move(adopted.link));
+        take_in(acceptance->spec, std::move(adopted.link), Origin::left_behind);
         unheard_.insert(id);
         if (acceptance->begun) change(id, [](Operation& operation) { operation.status = Status::running; });
     } else if (adopted.link) {
         adopting_.emplace(id, std::move(adopted.link));
     } else if (const auto& record = adopted.left.exit_record) {
         recorder_.begin_adoption(id);
-        take_in(record->spec, nullptr);
+        take_in(record->spec, nullptr, Origin::left_behind);
         adopt_record(id, *record);
     } else {
         OperationSpec spec;
@@ -141,7 +141,7 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
         // Whoever asks for it again under its key gets it, since nothing of it has ever run.
         if (never_begun) spec.key.clear();
         recorder_.begin_adoption(id);
-        take_in(spec, nullptr);
+        take_in(spec, nullptr, Origin::left_behind);
         if (never_begun) {
             lose(id, "its supervisor was killed before the command was started");
         } else if (acceptance && acceptance->lost) {

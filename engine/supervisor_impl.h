@@ -75,7 +75,8 @@ private:
     };
     std::unique_ptr<Store> make_store();
     Result<UniqueFd> open_log(OperationSpec& spec) const;
-    void take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link, bool is_adopted = true);
+    enum class Origin { new_one, left_behind };
+    void take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link, Origin origin);
     ShimLink::Callbacks callbacks_for(OperationId id);
     void cancel_one(OperationId id, const CancelRequest& request, std::vector<OperationId>& cancelled);
     void cancel_children(OperationId parent, const CancelRequest& request,

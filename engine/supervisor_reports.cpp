@@ -30,7 +30,7 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
             return;
         }
         recorder_.begin_adoption(id);
-        take_in(*spec, std::move(link));
+        take_in(*spec, std::move(link), Origin::left_behind);
         unheard_.insert(id);
     }
     const auto entry = live_.find(id);

@@ -110,22 +110,6 @@ Result<std::string> bytes_from_json(JsonValue json) {
     return bytes;
 }
 
-Result<std::string> bytes_from_json(nlohmann::json& json) {
-    std::string bytes;
-    if (json.is_string()) {
-        bytes = std::move(json.get_ref<std::string&>());
-    } else if (json.is_object() && json.size() == 1 && json.contains("base64") &&
-               json["base64"].is_string()) {
-        auto decoded = decode_base64(json["base64"].get_ref<const std::string&>());
-        if (!decoded) return decoded;
-        bytes = std::move(*decoded);
-    } else {
-        return failure(ErrorCode::usage, std::string(kShape));
-    }
-    if (bytes.find('\0') != std::string::npos) return failure(ErrorCode::usage, "holds a zero byte");
-    return bytes;
-}
-
 std::string encode_base64(std::string_view bytes) {
     std::string text;
     text.reserve((bytes.size() + 2) / 3 * 4);

@@ -22,7 +22,6 @@ Result<std::string> any_bytes_from_json(JsonValue json);
 
 // Refuses zero bytes, which nothing that the kernel is told can hold.
 Result<std::string> bytes_from_json(JsonValue json);
-Result<std::string> bytes_from_json(nlohmann::json& json);  // the string is moved out of it
 
 std::string encode_base64(std::string_view bytes);
 Result<std::string> decode_base64(std::string_view text);

@@ -1,6 +1,8 @@
 #include "ipc/json_value.h"
 
 #include <charconv>
+#include <cmath>
+#include <cstdlib>
 #include <limits>
 #include <nlohmann/json.hpp>
 #include <system_error>
@@ -252,13 +254,16 @@ std::optional<bool> JsonValue::boolean() const noexcept {
     return text().front() == 't';
 }
 
-// What is too large for a double is as good as infinite.
+// One that is too small is 0; one that is too large is none.
 std::optional<double> JsonValue::number() const noexcept {
     if (kind() != Kind::number) return std::nullopt;
     const std::string_view written = text();
     double value = 0;
     const auto [stop, error] = std::from_chars(written.data(), written.data() + written.size(), value);
-    if (error == std::errc::result_out_of_range) return std::nullopt;
+    if (error != std::errc::result_out_of_range) return value;
+    // It leaves the value alone, and does not say which it was.
+    value = std::strtod(std::string(written).c_str(), nullptr);
+    if (!std::isfinite(value)) return std::nullopt;
     return value;
 }
 
@@ -290,25 +295,36 @@ std::vector<JsonValue> JsonValue::elements() const {
     return found;
 }
 
-std::vector<std::pair<JsonValue, JsonValue>> JsonValue::members() const {
-    std::vector<std::pair<JsonValue, JsonValue>> found;
-    if (kind() != Kind::object) return found;
+std::size_t JsonValue::size() const noexcept {
+    if (kind() != Kind::array && kind() != Kind::object) return 0;
+    std::size_t count = 0;
+    for (std::uint32_t at = node_ + 1; at < node().next; at = content_->nodes[at].next)
+        ++count;
+    return kind() == Kind::object ? count / 2 : count;
+}
+
+// A name has nothing within it, so its value is the next node.
+template <class Visit>
+void JsonValue::for_each_member(Visit visit) const {
+    if (kind() != Kind::object) return;
     for (std::uint32_t at = node_ + 1; at < node().next;) {
-        const JsonValue value(*content_, at + 1);  // names have nothing within them
-        found.emplace_back(JsonValue(*content_, at), value);
+        const JsonValue value(*content_, at + 1);
+        visit(JsonValue(*content_, at), value);
         at = value.node().next;
     }
+}
+
+std::vector<std::pair<JsonValue, JsonValue>> JsonValue::members() const {
+    std::vector<std::pair<JsonValue, JsonValue>> found;
+    for_each_member([&](JsonValue name, JsonValue value) { found.emplace_back(name, value); });
     return found;
 }
 
 std::optional<JsonValue> JsonValue::find(std::string_view name) const {
     std::optional<JsonValue> found;
-    if (kind() != Kind::object) return found;
-    for (std::uint32_t at = node_ + 1; at < node().next;) {
-        const JsonValue value(*content_, at + 1);  // names have nothing within them
-        if (JsonValue(*content_, at) == name) found = value;
-        at = value.node().next;
-    }
+    for_each_member([&](JsonValue its_name, JsonValue value) {
+        if (its_name == name) found = value;
+    });
     return found;
 }
 

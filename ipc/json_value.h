@@ -35,6 +35,9 @@ public:
     std::optional<std::int64_t> integer() const noexcept;
     std::optional<std::string> string() const;
 
+    // How many elements or members there are.
+    std::size_t size() const noexcept;
+
     // Of an array.
     std::vector<JsonValue> elements() const;
     // Names and values of an object, in their order. A name may be there twice.
@@ -69,6 +72,8 @@ private:
     };
 
     JsonValue(const Content& content, std::uint32_t node) noexcept : content_(&content), node_(node) {}
+    template <class Visit>
+    void for_each_member(Visit visit) const;
     const Node& node() const noexcept { return content_->nodes[node_]; }
 
     const Content* content_ = nullptr;
@@ -92,7 +97,7 @@ private:
     std::unique_ptr<const JsonValue::Content> content_;
 };
 
-// As a value of its own, for who keeps it. A number that is too large for anything is null.
+// As a value of its own, for who keeps it. A number that is too large for a double is null.
 nlohmann::json to_json(JsonValue value);
 
 }  // namespace cancelable::ipc

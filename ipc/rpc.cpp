@@ -82,7 +82,7 @@ RpcError protocol_error(RpcCode code, std::string message) {
 
 std::size_t listed_descriptors(JsonValue params) {
     const auto found = params.find("descriptors");
-    return found ? found->elements().size() : 0;
+    return found && found->is_array() ? found->size() : 0;
 }
 
 JsonValue no_params() {

@@ -16,7 +16,7 @@ namespace cancelable::ipc {
 
 inline constexpr int kProtocolVersion = 1;
 
-// Deeper nesting is refused before it is parsed: what is small on the wire must not be large in memory.
+// Deeper nesting is refused: what is small on the wire must not be large in memory.
 inline constexpr std::size_t kMaxDepth = 32;
 
 // The `code` of an error. The first five are the standard's, the others one for each ErrorCode that remains.

@@ -54,8 +54,8 @@ void get_limits(Params& params, std::vector<ResourceLimit>& limits) {
     const auto encoded = params.take("limits");
     if (!encoded) return;
     constexpr std::string_view kShape = "must be an array of [resource, soft, hard], with -1 for no limit";
+    if (!encoded->is_array() || encoded->size() > RLIM_NLIMITS) return params.fail("limits", kShape);
     const auto elements = encoded->elements();
-    if (!encoded->is_array() || elements.size() > RLIM_NLIMITS) return params.fail("limits", kShape);
     limits.reserve(elements.size());
     for (const JsonValue element : elements) {
         const auto parts = element.elements();

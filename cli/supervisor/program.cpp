@@ -126,6 +126,7 @@ public:
 
 private:
     void on_transition(const Transition& transition);
+    void say(std::string_view sentence);  // after what has happened by now
     void log_transitions();
     void on_signal();
     void cancel_all(bool now);
@@ -228,6 +229,11 @@ void Program::on_transition(const Transition& transition) {
     consider_idling();
 }
 
+void Program::say(std::string_view sentence) {
+    log_transitions();
+    log_.info(sentence);
+}
+
 void Program::log_transitions() {
     for (const Snapshot& operation : std::exchange(unlogged_, {}))
         log_.info(fmt::format("{}: {}{}{}", describe(*operation), to_string(operation->status),
@@ -238,11 +244,11 @@ void Program::on_signal() {
     signals_.drain();
     if (signals_.hurry().is_cancelled() && !hurried_) {
         hurried_ = true;
-        log_.info("hurried");
+        say("hurried");
         cancel_all(true);
     } else if (signals_.polite().is_cancelled() && !shutting_down_) {
         shutting_down_ = true;
-        log_.info(fmt::format("shutting down: {} live operations", supervisor_->registry().live_count()));
+        say(fmt::format("shutting down: {} live operations", supervisor_->registry().live_count()));
         servers_.back()->stop_accepting();
         cancel_all(false);
     }
@@ -264,6 +270,7 @@ void Program::cancel_all(bool now) {
         supervisor_->when_settled(id, [this](const Snapshot& snapshot) {
             --unsettled_;
             if (snapshot && !is_ended(snapshot->status)) {
+                log_transitions();
                 log_.warn(describe_survivors(*snapshot));
                 status_ = kExitSurvivors;
             }
@@ -319,7 +326,7 @@ void Program::leave_if_still_idle() {
 }
 
 void Program::leave(std::string_view why) {
-    log_.info(fmt::format("supervisor leaves: {}", why));
+    say(fmt::format("supervisor leaves: {}", why));
     // So that nobody who waits takes it for dead, and starts another at once.
     for (const auto& server : servers_)
         server->notify_all("supervisor.leaving", {{"live", supervisor_->registry().live_count()}});

@@ -4,7 +4,6 @@
 
 #include "cli/cancel_until_gone.h"
 #include "cli/exit_status.h"
-#include "cli/leave.h"
 #include "cli/options.h"
 #include "cli/output.h"
 #include "cli/render/operations.h"
@@ -66,7 +65,7 @@ int verb_cancel(Globals globals, const Words& words) {
     }
     const auto answer = cancel_until_gone(globals, params);
     if (!answer) return report(answer.error());
-    leave(tell(globals, *answer, params, as_json));
+    return tell(globals, *answer, params, as_json);
 }
 
 }  // namespace cancelable::cli

@@ -105,7 +105,10 @@ Result<int> run_detached(const Globals& globals, const RunSettings& settings, Wo
 
 // Leaves as the operation did; what it returns is what went wrong.
 Error run_foreground(const Globals& globals, const RunSettings& settings, Words command) {
-    // First of all: it takes the supervisor a moment to see who comes, and here there is enough to do.
+    // No supervisor is started to say that a directory is not there.
+    if (!settings.cwd.empty())
+        if (const auto cwd = open_working_directory(settings.cwd); !cwd) return cwd.error();
+    // Then first of all: it takes the supervisor a moment to see who comes, and here there is enough to do.
     auto connection = LastingConnection::open(globals, LastingConnection::WhenLost::start_one);
     if (!connection) return connection.error();
     auto prepared = prepare(globals, settings, std::move(command));

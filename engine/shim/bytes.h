@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "engine/shim/version.h"
@@ -37,8 +38,8 @@ public:
     }
 
     std::vector<std::byte> take() {
-        bytes_.resize(size_);
-        return std::move(bytes_);
+        bytes_.resize(std::exchange(size_, 0));
+        return std::exchange(bytes_, {});
     }
 
 private:

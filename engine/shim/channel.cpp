@@ -266,10 +266,11 @@ Result<> write_exit_record(int directory, const OperationSpec& spec, const ShimR
     const std::string draft = exit_record_draft_name(spec.id);
     UniqueFd file(::openat(directory, draft.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
     if (!file) return system_error("cannot create the exit record");
-    if (const auto written = write_all(file.get(), out.take()); !written) return written;
-    if (::renameat(directory, draft.c_str(), directory, name.c_str()) != 0)
-        return system_error("cannot put the exit record in its place");
-    return {};
+    auto written = write_all(file.get(), out.take());
+    if (written && ::renameat(directory, draft.c_str(), directory, name.c_str()) != 0)
+        written = system_error("cannot put the exit record in its place");
+    if (!written) ::unlinkat(directory, draft.c_str(), 0);
+    return written;
 }
 
 Result<std::vector<std::byte>> read_record(int directory, const std::string& name) {

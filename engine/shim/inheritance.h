@@ -23,7 +23,7 @@ struct Inheritance {
 
     static Inheritance of_this_process() noexcept;
 
-    // Those that a child would not have anyway.
+    // Those that a child would not have anyway, as long as nobody has changed an idle shim from outside.
     std::vector<ResourceLimit> limits_to_set(std::span<const ResourceLimit> wanted) const;
 
     friend bool operator==(const Inheritance& left, const Inheritance& right) noexcept;

@@ -54,10 +54,10 @@ inline void check_params(JsonValue params) {
 }
 
 // What the library takes for JSON, ours takes for it as well, and reads the same in it; and the other way
-// round. But the library stops at a zero byte, calls a number that is too large no JSON, and goes to any
-// depth.
+// round. But the library stops at a zero byte, passes over a byte order mark, calls a number that is too
+// large no JSON, and goes to any depth.
 inline void check_value(std::string_view text) {
-    if (text.find('\0') != std::string_view::npos) return;
+    if (text.find('\0') != std::string_view::npos || text.starts_with("\xef\xbb\xbf")) return;
     const auto known = nlohmann::json::parse(text, nullptr, false);
     const auto document = JsonDocument::parse(std::string(text), text.size());
     must(document.has_value() || known.is_discarded());

@@ -166,6 +166,26 @@ TEST_CASE("who was asked for before its shim was known is part of the operation 
     CHECK(operation_of(ancestry, shim.told(1)) == 7);
 }
 
+TEST_CASE("who is remembered no more is asked for anew, and so are all who were below") {
+    StandIn shim(3, [](const auto& tell) {
+        if (::fork() != 0) return;
+        tell();
+        if (::fork() != 0) StandIn::stay();
+        tell();
+        if (::fork() != 0) StandIn::stay();
+        tell();
+        StandIn::stay();
+    });
+    const auto stat = read_stat(shim.top());
+    REQUIRE(stat);
+    Ancestry ancestry(4);
+    CHECK(operation_of(ancestry, shim.told(0)) == 0);  // and two above it
+    CHECK(operation_of(ancestry, shim.told(2)) == 0);  // and one between, which is one too many
+    ancestry.add(7, shim.top(), stat->start_time);
+    for (const std::size_t index : {0, 1, 2})
+        CHECK(operation_of(ancestry, shim.told(index)) == 7);
+}
+
 TEST_CASE("a process that is younger than those above it that are known is where they are") {
     Ancestry ancestry;
     CHECK(operation_of(ancestry, ::getpid()) == 0);

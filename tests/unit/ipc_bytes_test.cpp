@@ -4,9 +4,11 @@
 
 #include "ipc/byte_text.h"
 #include "ipc/timestamp.h"
+#include "ipc_support.h"
 
 using namespace cancelable;
 using namespace cancelable::ipc;
+using namespace cancelable::ipc::testing;
 using nlohmann::json;
 
 TEST_CASE("UTF-8 is told from what only looks like it") {
@@ -36,13 +38,13 @@ TEST_CASE("any bytes survive the way into JSON and back, except a zero") {
             const char c = static_cast<char>(seed >> 24);
             bytes += c == 0 ? 'x' : c;
         }
-        json wire = json::parse(bytes_to_json(bytes).dump());
+        const Wire wire(bytes_to_json(bytes));
         CHECK(bytes_from_json(wire).value() == bytes);
         CHECK(decode_base64(encode_base64(bytes)).value() == bytes);
     }
-    json zero = std::string("a\0b", 3);
+    const Wire zero(json(std::string("a\0b", 3)));
     CHECK(bytes_from_json(zero).error().doing == "holds a zero byte");
-    json hidden{{"base64", encode_base64(std::string(1, '\0'))}};
+    const Wire hidden(json{{"base64", encode_base64(std::string(1, '\0'))}});
     CHECK_FALSE(bytes_from_json(hidden));
 }
 
@@ -57,9 +59,9 @@ TEST_CASE("base64 is as the standard has it") {
 }
 
 TEST_CASE("bytes on the wire are a string or a base64 object and nothing else") {
-    for (json bad : {json(3), json(nullptr), json::array(), json::object(), json{{"base64", 3}},
-                     json{{"base64", "!!!!"}}, json{{"base64", "Zg=="}, {"x", 1}}})
-        CHECK_FALSE(bytes_from_json(bad));
+    for (const json& bad : {json(3), json(nullptr), json::array(), json::object(), json{{"base64", 3}},
+                            json{{"base64", "!!!!"}}, json{{"base64", "Zg=="}, {"x", 1}}})
+        CHECK_FALSE(bytes_from_json(Wire(bad)));
 }
 
 TEST_CASE("timestamps are RFC 3339 in UTC with milliseconds, there and back") {

@@ -244,6 +244,8 @@ TEST_CASE("a parameter that is wrong is named in one sentence") {
     CHECK(refusal(decode_run(Wire(run_with("descriptors", {"tty"})))) ==
           "parameter \"descriptors\" of operation.run knows no \"tty\"");
     CHECK(refusal(decode_run(Wire(run_with("tags", {{"", "x"}})))) == "the key of a tag is empty");
+    const auto twice = JsonDocument::parse(R"({"command":["x"],"tags":{"a":"1","a":"2"}})", kMaxDepth);
+    CHECK(refusal(decode_run(twice->root())) == "tag \"a\" is there twice");
     CHECK(refusal(decode_run(Wire(run_with("tags", json::array({{"a", "1"}, {"a", "2"}}))))) ==
           "tag \"a\" is there twice");
     CHECK(refusal(decode_list(Wire(json::array()))) == "operation.list must be an object");

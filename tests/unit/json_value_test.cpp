@@ -137,6 +137,11 @@ TEST_CASE("a value gives what it is, and nothing of what it is not") {
     CHECK(root.find("o")->find("k")->integer() == 2);  // the last one of that name
     CHECK_FALSE(root.find("missing"));
     CHECK_FALSE(root.find("l")->find("k"));
+    CHECK(JsonDocument::parse("1e-400", 1)->root().number() == 0.0);
+    CHECK_FALSE(JsonDocument::parse("-1e400", 1)->root().number());
+    CHECK(root.find("l")->size() == 3);
+    CHECK(root.find("o")->size() == 2);
+    CHECK(root.find("s")->size() == 0);
     CHECK(JsonValue().is_null());
     CHECK(JsonValue().elements().empty());
 }
