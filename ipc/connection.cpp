@@ -32,11 +32,11 @@ Answer::~Answer() {
     error(RpcError{RpcCode::internal_error, "the request was dropped"});
 }
 
-void Answer::result_text(const JsonText& result) {
+void Answer::result_text(JsonText result) {
     const auto to = connection();
     const auto id = std::exchange(id_, std::nullopt);
     if (!to || !id || to->is_doomed()) return;
-    std::string line = build_response(*id, result);
+    std::string line = build_response(*id, std::move(result));
     if (line.size() < kMaxMessageBytes) return to->send(std::move(line));
     to->send(build_error(*id, to_rpc({ErrorCode::limit, "the answer is " + std::to_string(line.size()) +
                                                             " bytes long, and a message is at most " +

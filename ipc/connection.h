@@ -55,7 +55,7 @@ public:
     ~Answer();
 
     void result(const nlohmann::json& result) { result_text(to_text(result)); }
-    void result_text(const JsonText& result);
+    void result_text(JsonText result);
     void error(const RpcError& error);
     void error(const Error& error) { this->error(to_rpc(error)); }
 

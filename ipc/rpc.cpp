@@ -164,11 +164,12 @@ std::string build_request(std::uint64_t id, std::string_view method, const JsonT
     return line.append(method).append(R"(","params":)").append(params.text).append("}");
 }
 
-std::string build_response(const RequestId& id, const JsonText& result) {
-    std::string line;
-    line.reserve(result.text.size() + id.text.size() + 40);
-    line.append(kVersion).append(R"("id":)").append(id.text).append(R"(,"result":)");
-    return line.append(result.text).append("}");
+// In the place of the result, which may be large.
+std::string build_response(const RequestId& id, JsonText result) {
+    std::string head(kVersion);
+    head.append(R"("id":)").append(id.text).append(R"(,"result":)");
+    result.text.insert(0, head).append("}");
+    return std::move(result.text);
 }
 
 std::string build_error(const RequestId& id, const RpcError& error) {

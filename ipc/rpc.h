@@ -68,7 +68,7 @@ std::expected<Request, BadRequest> parse_request(std::string_view line);
 
 // One line each, without the newline.
 std::string build_request(std::uint64_t id, std::string_view method, const JsonText& params);
-std::string build_response(const RequestId& id, const JsonText& result);
+std::string build_response(const RequestId& id, JsonText result);
 std::string build_error(const RequestId& id, const RpcError& error);
 std::string build_notification(std::string_view method, const JsonText& params);
 

@@ -19,6 +19,7 @@
 #include <cstdio>
 #include <fstream>
 
+#include "engine/process/proc.h"
 #include "tests/bench/guard.h"
 #include "tests/bench/world.h"
 
@@ -81,9 +82,19 @@ std::string text(const Use& use) {
     return fmt::format("{} descriptors, {} KiB", use.descriptors, use.memory_kib);
 }
 
+// The shims that a supervisor keeps for the next operations, once those that were too many have gone.
+constexpr std::size_t kIdleShims = 2;
+
+std::size_t children(pid_t pid) {
+    std::vector<pid_t> found;
+    if (const auto stat = read_stat(pid)) append_children(pid, stat->threads, found);
+    return found.size();
+}
+
 // Once nothing of what has ended is on its way any more. Memory is read when it has not changed for a while.
 Use use_at_rest(World& world) {
     world.wait_until_released();
+    wait_until("the end of the shims", [&] { return children(world.supervisor()) <= kIdleShims; });
     Use use{descriptors(world.supervisor()), anonymous_kib(world.supervisor())};
     wait_until("the supervisor at rest", [&] {
         ::poll(nullptr, 0, 300);
