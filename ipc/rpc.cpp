@@ -7,7 +7,7 @@ namespace {
 
 using nlohmann::json;
 
-constexpr std::string_view kVersion = R"({"jsonrpc":"2.0",)";
+constexpr std::string_view kOpening = R"({"jsonrpc":"2.0",)";
 
 RpcCode code_of(ErrorCode code) noexcept {
     switch (code) {
@@ -160,13 +160,13 @@ std::expected<Request, BadRequest> parse_request(std::string_view line) {
 std::string build_request(std::uint64_t id, std::string_view method, const JsonText& params) {
     std::string line;
     line.reserve(params.text.size() + method.size() + 80);
-    line.append(kVersion).append(R"("id":)").append(std::to_string(id)).append(R"(,"method":")");
+    line.append(kOpening).append(R"("id":)").append(std::to_string(id)).append(R"(,"method":")");
     return line.append(method).append(R"(","params":)").append(params.text).append("}");
 }
 
 // In the place of the result, which may be large.
 std::string build_response(const RequestId& id, JsonText result) {
-    std::string head(kVersion);
+    std::string head(kOpening);
     head.append(R"("id":)").append(id.text).append(R"(,"result":)");
     result.text.insert(0, head).append("}");
     return std::move(result.text);
@@ -175,7 +175,7 @@ std::string build_response(const RequestId& id, JsonText result) {
 std::string build_error(const RequestId& id, const RpcError& error) {
     const JsonText described =
         to_text({{"code", static_cast<int>(error.code)}, {"message", error.message}, {"data", error.data}});
-    std::string line(kVersion);
+    std::string line(kOpening);
     line.append(R"("id":)").append(id.text).append(R"(,"error":)");
     return line.append(described.text).append("}");
 }
@@ -183,7 +183,7 @@ std::string build_error(const RequestId& id, const RpcError& error) {
 std::string build_notification(std::string_view method, const JsonText& params) {
     std::string line;
     line.reserve(params.text.size() + method.size() + 50);
-    line.append(kVersion).append(R"("method":")").append(method).append(R"(","params":)");
+    line.append(kOpening).append(R"("method":")").append(method).append(R"(","params":)");
     return line.append(params.text).append("}");
 }
 

@@ -64,6 +64,19 @@ private:
     std::vector<pid_t> pids_;
 };
 
+// Below the stand-in so many processes, each the parent of the next; all tell.
+auto line_of(int count) {
+    return [count](const StandIn::Tell& tell) {
+        for (int i = 0; i < count; ++i) {
+            const bool is_parent = ::fork() != 0;
+            if (is_parent && i == 0) return;
+            if (is_parent) StandIn::stay();
+            tell();
+        }
+        StandIn::stay();
+    };
+}
+
 OperationId operation_of(Ancestry& ancestry, pid_t pid) {
     const UniqueFd pidfd = pin(pid);
     const auto found = ancestry.operation_of(pid, pidfd.get());
@@ -72,13 +85,7 @@ OperationId operation_of(Ancestry& ancestry, pid_t pid) {
 }
 
 TEST_CASE("a process is part of the operation whose shim is the nearest above it") {
-    StandIn outer(2, [](const auto& tell) {
-        if (::fork() != 0) return;
-        tell();
-        if (::fork() != 0) StandIn::stay();
-        tell();
-        StandIn::stay();
-    });
+    StandIn outer(2, line_of(2));
     Ancestry ancestry;
     CHECK(operation_of(ancestry, outer.told(1)) == 0);
     ancestry.add(7, outer.top());
@@ -107,11 +114,7 @@ TEST_CASE("a process that has double-forked is part of the operation all the sam
 }
 
 TEST_CASE("a shim that is told by another start time is somebody else under its number") {
-    StandIn shim(1, [](const auto& tell) {
-        if (::fork() != 0) return;
-        tell();
-        StandIn::stay();
-    });
+    StandIn shim(1, line_of(1));
     const auto stat = read_stat(shim.top());
     REQUIRE(stat);
     Ancestry ancestry;
@@ -136,11 +139,7 @@ TEST_CASE("of a process that is dead and reaped nobody says what it was part of"
 }
 
 TEST_CASE("a number that has passed to another operation is not forgotten with the first") {
-    StandIn shim(1, [](const auto& tell) {
-        if (::fork() != 0) return;
-        tell();
-        StandIn::stay();
-    });
+    StandIn shim(1, line_of(1));
     Ancestry ancestry;
     ancestry.add(7, shim.top());
     ancestry.add(8, shim.top());
@@ -149,13 +148,7 @@ TEST_CASE("a number that has passed to another operation is not forgotten with t
 }
 
 TEST_CASE("who was asked for before its shim was known is part of the operation once it is") {
-    StandIn shim(2, [](const auto& tell) {
-        if (::fork() != 0) return;
-        tell();
-        if (::fork() != 0) StandIn::stay();
-        tell();
-        StandIn::stay();
-    });
+    StandIn shim(2, line_of(2));
     const auto stat = read_stat(shim.top());
     REQUIRE(stat);
     Ancestry ancestry;
@@ -167,15 +160,7 @@ TEST_CASE("who was asked for before its shim was known is part of the operation 
 }
 
 TEST_CASE("who is remembered no more is asked for anew, and so are all who were below") {
-    StandIn shim(3, [](const auto& tell) {
-        if (::fork() != 0) return;
-        tell();
-        if (::fork() != 0) StandIn::stay();
-        tell();
-        if (::fork() != 0) StandIn::stay();
-        tell();
-        StandIn::stay();
-    });
+    StandIn shim(3, line_of(3));
     const auto stat = read_stat(shim.top());
     REQUIRE(stat);
     Ancestry ancestry(4);
@@ -189,17 +174,9 @@ TEST_CASE("who is remembered no more is asked for anew, and so are all who were 
 TEST_CASE("a process that is younger than those above it that are known is where they are") {
     Ancestry ancestry;
     CHECK(operation_of(ancestry, ::getpid()) == 0);
-    StandIn outside(1, [](const auto& tell) {
-        if (::fork() != 0) return;
-        tell();
-        StandIn::stay();
-    });
+    StandIn outside(1, line_of(1));
     CHECK(operation_of(ancestry, outside.told()) == 0);
-    StandIn shim(1, [](const auto& tell) {
-        if (::fork() != 0) return;
-        tell();
-        StandIn::stay();
-    });
+    StandIn shim(1, line_of(1));
     ancestry.add(7, shim.top());
     CHECK(operation_of(ancestry, shim.told()) == 7);
     CHECK(operation_of(ancestry, outside.told()) == 0);
