@@ -86,6 +86,9 @@ Result<LaunchedShim> ShimLauncher::guard(const OperationSpec& spec, const Launch
     assignment[ShimDescriptors::kDirectory] = directory;
     assignment[ShimDescriptors::kCwd] = descriptors.cwd;
     assignment[ShimDescriptors::kLifeline] = descriptors.lifeline;
+    assignment[ShimDescriptors::kSlots] = descriptors.slots;
+    assignment[ShimDescriptors::kTurn] = descriptors.turn;
+    assignment[ShimDescriptors::kNextTurn] = descriptors.next_turn;
     for (int fd = 0; fd < 3; ++fd)
         assignment[ShimDescriptors::kStdin + fd] = descriptors.stdio[static_cast<std::size_t>(fd)];
     if (auto shim = assign(assignment)) return std::move(*shim);
@@ -119,7 +122,7 @@ Result<LaunchedShim> ShimLauncher::start(const BorrowedAssignment& assignment) {
     for (int fd = 0; fd < ShimDescriptors::kChannel; ++fd)
         moves[static_cast<std::size_t>(fd)] = {fd, null_.get()};
     moves[ShimDescriptors::kChannel] = {ShimDescriptors::kChannel, theirs.get()};
-    for (int number = ShimDescriptors::kFirst; number <= ShimDescriptors::kStderr; ++number)
+    for (int number = ShimDescriptors::kFirst; number <= ShimDescriptors::kLast; ++number)
         moves[static_cast<std::size_t>(number)] = {number, assignment[number]};
     // Empty words: room for what the shim shows of itself in a process list.
     std::array<const char*, 64> argv;

@@ -17,6 +17,10 @@ struct LaunchDescriptors {
     std::array<int, 3> stdio{-1, -1, -1};
     int cwd = -1;
     int lifeline = -1;
+    // See engine/shim/slots.h; none: the command begins at once.
+    int slots = -1;
+    int turn = -1;
+    int next_turn = -1;
 };
 
 // Starts the shim of an operation. An interface, so that the supervisor can be tested without processes.

@@ -33,7 +33,7 @@ void apply_report(Operation& operation, const ShimReport& report) {
         operation.pid = report.has_exited ? std::nullopt : std::optional(report.pid);
         operation.started_at = report.started_at;
         if (report.has_exited) operation.exit = as_exit(report.wait_status);
-    } else if (report.over) {
+    } else if (report.over && !report.cancelation) {
         operation.exit = Exit{.by_signal = false, .value = launch_failure_code(report)};
         operation.error = Error{ErrorCode::system, report.failed_doing, report.failed_errno}.sentence();
     }

@@ -197,7 +197,11 @@ Result<Snapshot> Supervisor::Impl::run(RunRequest request) {
     }
     add_context(request.launch.environment, *id, settings_.socket_path);
 
-    LaunchDescriptors descriptors{.cwd = request.cwd.get(), .lifeline = request.lifeline.get()};
+    LaunchDescriptors descriptors{.cwd = request.cwd.get(),
+                                  .lifeline = request.lifeline.get(),
+                                  .slots = request.slots.get(),
+                                  .turn = request.turn.get(),
+                                  .next_turn = request.next_turn.get()};
     for (std::size_t fd = 0; fd < 3; ++fd)
         descriptors.stdio[fd] = fd > 0 && log ? log.get() : request.stdio[fd].get();
     auto shim = launcher_.launch(spec, request.launch, descriptors);

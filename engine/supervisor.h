@@ -27,6 +27,10 @@ struct RunRequest {
     std::array<UniqueFd, 3> stdio;  // none: /dev/null, or the log
     UniqueFd cwd;                   // a directory; O_PATH will do
     UniqueFd lifeline;  // the read end of a pipe: when its other end is closed, the operation is cancelled
+    // See engine/shim/slots.h: the operation is pending until it has a slot; none: it needs none.
+    UniqueFd slots;
+    UniqueFd turn;
+    UniqueFd next_turn;
 };
 
 // How to end operations. The first request for an operation decides reason, message and signal; a later one

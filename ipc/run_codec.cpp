@@ -14,8 +14,8 @@ namespace cancelable::ipc {
 namespace {
 
 constexpr std::array<std::string_view, 3> kOrphans{"kill", "wait", "leave"};
-constexpr std::array<std::string_view, 6> kDescriptors{"stdin", "stdout",   "stderr",
-                                                       "cwd",   "lifeline", "environment"};
+constexpr std::array<std::string_view, 9> kDescriptors{
+    "stdin", "stdout", "stderr", "cwd", "lifeline", "environment", "slots", "turn", "next_turn"};
 
 constexpr std::string_view kNoParent = "none";
 

@@ -22,6 +22,9 @@ UniqueFd& place_for(RunRequest& request, UniqueFd& environment, const std::strin
     if (name == "stdin") return request.stdio[0];
     if (name == "stdout") return request.stdio[1];
     if (name == "stderr") return request.stdio[2];
+    if (name == "slots") return request.slots;
+    if (name == "turn") return request.turn;
+    if (name == "next_turn") return request.next_turn;
     return name == "cwd" ? request.cwd : request.lifeline;
 }
 
@@ -74,6 +77,20 @@ Result<> check_lifeline(const RunRequest& request) {
     return {};
 }
 
+// A shim reads from it, and never waits for that.
+Result<> check_slots(const RunRequest& request) {
+    if (!request.slots) return {};
+    const auto type = type_of(request.slots);
+    if (!type) return std::unexpected(type.error());
+    const int flags = ::fcntl(request.slots.get(), F_GETFL);
+    if (flags < 0) return system_error("cannot look at a descriptor that was passed");
+    if (*type != S_IFIFO || (flags & O_ACCMODE) != O_RDWR || (flags & O_NONBLOCK) == 0)
+        return failure(ErrorCode::usage,
+                       "the descriptor passed as \"slots\" is no pipe that is open for reading and writing, "
+                       "without waiting");
+    return {};
+}
+
 }  // namespace
 
 Result<RunRequest> make_run_request(RunParams params, std::vector<UniqueFd> descriptors) {
@@ -91,6 +108,7 @@ Result<RunRequest> make_run_request(RunParams params, std::vector<UniqueFd> desc
     }
     if (auto checked = check_cwd(request); !checked) return std::unexpected(checked.error());
     if (auto checked = check_lifeline(request); !checked) return std::unexpected(checked.error());
+    if (auto checked = check_slots(request); !checked) return std::unexpected(checked.error());
     return request;
 }
 

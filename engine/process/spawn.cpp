@@ -143,8 +143,8 @@ std::expected<Child, SpawnFailure> spawn(const SpawnRequest& request) {
     ::sigfillset(&everything);
     ::pthread_sigmask(SIG_SETMASK, &everything, &before);
     int pidfd = -1;
-    const pid_t pid = ::clone(child_main, stack + sizeof stack,
-                              CLONE_VM | CLONE_VFORK | CLONE_PIDFD | SIGCHLD, &arguments, &pidfd);
+    const int flags = CLONE_VM | CLONE_VFORK | (request.wants_pidfd ? CLONE_PIDFD : 0) | SIGCHLD;
+    const pid_t pid = ::clone(child_main, stack + sizeof stack, flags, &arguments, &pidfd);
     const int clone_errno = errno;
     ::pthread_sigmask(SIG_SETMASK, &before, nullptr);
 
@@ -154,7 +154,7 @@ std::expected<Child, SpawnFailure> spawn(const SpawnRequest& request) {
     Child child{pid, UniqueFd(pidfd)};
     if (arguments.os_errno != 0) {
         siginfo_t ignored;
-        retry_eintr([&] { return ::waitid(P_PIDFD, static_cast<id_t>(pidfd), &ignored, WEXITED); });
+        retry_eintr([&] { return ::waitid(P_PID, static_cast<id_t>(pid), &ignored, WEXITED); });
         return std::unexpected(describe(request, arguments));
     }
     return child;

@@ -35,11 +35,12 @@ struct SpawnRequest {
     std::optional<mode_t> umask{};
     std::optional<int> nice{};  // absolute; one that needs a privilege we lack is left as it is
     std::span<const ResourceLimit> limits{};
+    bool wants_pidfd = true;
 };
 
 struct Child {
     pid_t pid = -1;
-    UniqueFd pidfd;
+    UniqueFd pidfd;  // none where it was not wanted
 };
 
 // Where a spawn went wrong: exec failures are the command's fault (126, 127), the rest are ours.

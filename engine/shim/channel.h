@@ -46,9 +46,13 @@ struct ShimDescriptors {
     static constexpr int kStdin = 9;      // these three are the command's; may be missing
     static constexpr int kStdout = 10;
     static constexpr int kStderr = 11;
+    static constexpr int kSlots = 12;  // see slots.h; missing: the command begins at once
+    static constexpr int kTurn = 13;
+    static constexpr int kNextTurn = 14;
 
     static constexpr int kFirst = kListener;
-    static constexpr std::size_t kCount = 8;
+    static constexpr int kLast = kNextTurn;
+    static constexpr std::size_t kCount = kLast - kFirst + 1;
 };
 
 // What a shim is to work with, by the numbers of ShimDescriptors.

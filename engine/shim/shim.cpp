@@ -18,13 +18,9 @@
 #include "engine/process/signal_names.h"
 #include "engine/process/spawn.h"
 #include "engine/shim/acceptance.h"
-#include "engine/shim/memory.h"
 
 namespace cancelable {
 namespace {
-
-// A command that has run for so long will probably run for longer.
-constexpr std::chrono::milliseconds kSettlingTime{100};
 
 std::chrono::microseconds as_duration(const timeval& time) {
     return std::chrono::seconds(time.tv_sec) + std::chrono::microseconds(time.tv_usec);
@@ -49,7 +45,9 @@ Shim::Shim(ShimSelf& self, Assignment assignment)
       cwd_(std::move(assignment[ShimDescriptors::kCwd])),
       lifeline_(std::move(assignment[ShimDescriptors::kLifeline])),
       stdio_{std::move(assignment[ShimDescriptors::kStdin]), std::move(assignment[ShimDescriptors::kStdout]),
-             std::move(assignment[ShimDescriptors::kStderr])} {
+             std::move(assignment[ShimDescriptors::kStderr])},
+      slot_(std::move(assignment[ShimDescriptors::kSlots]), std::move(assignment[ShimDescriptors::kTurn]),
+            std::move(assignment[ShimDescriptors::kNextTurn])) {
     // The supervisor has said so before, and the kernel names to whoever connects the process that said it
     // last: so a later supervisor knows the process behind a channel, also of a shim that does not answer.
     if (listener_) static_cast<void>(::listen(listener_.get(), 4));
@@ -63,10 +61,27 @@ Result<> Shim::start() {
     report_.shim_pid = self_.pid;
     report_.shim_start_time = self_.start_time;
     self_.title.set(listener_ ? std::to_string(spec_.id) : "-", spec_.name);
-    return start_command(decoded->launch);
+    if (const auto set = set_deadline(); !set) return set;
+    if (slot_.is_needed())
+        waiting_ = std::move(decoded->launch);
+    else
+        start_command(decoded->launch);
+    return {};
 }
 
-Result<> Shim::start_command(const LaunchSettings& launch) {
+bool Shim::wants_slot() const noexcept {
+    return waiting_ && pausing_.state() == PauseTree::State::running;
+}
+
+void Shim::take_slot() {
+    if (!wants_slot() || !slot_.take()) return;
+    const LaunchSettings launch = std::move(*waiting_);
+    waiting_.reset();
+    wait_ = {};  // What the start needs is given back once more.
+    start_command(launch);
+}
+
+void Shim::start_command(const LaunchSettings& launch) {
     const auto argv = pointers_to(spec_.command);
     const auto environment = pointers_to(launch.environment);
     const std::vector<std::string> candidates = search_path(spec_.command.front(), launch.environment);
@@ -94,7 +109,8 @@ Result<> Shim::start_command(const LaunchSettings& launch) {
                                .ignores_nothing = true,  // as spawn() has started us
                                .umask = launch.umask,
                                .nice = launch.nice,
-                               .limits = limits};
+                               .limits = limits,
+                               .wants_pidfd = false};  // Not reaped by anybody else, its number will do.
     // From here on nobody may start it a second time.
     note_beginning(directory_.get(), spec_.id);
     report_.started_at = wall_now();
@@ -113,14 +129,12 @@ Result<> Shim::start_command(const LaunchSettings& launch) {
         report_.pid = child->pid;
         report_.started = true;
         if (spec_.timeout.count() > 0) timeout_at_ = started_ + spec_.timeout;
-        if (const auto set = set_deadline(); !set) return set;
         send_report(false);
     } else {
         report_.failed_at_exec = child.error().at_exec;
         report_.failed_errno = child.error().error.os_errno;
         report_.failed_doing = child.error().error.doing;
     }
-    return {};
 }
 
 void Shim::serve() {
@@ -141,7 +155,7 @@ bool Shim::is_finished() const noexcept {
 }
 
 void Shim::wait_for_events() {
-    enum : std::size_t { kSignals, kChannel, kListener, kLifeline, kDeadline, kShields, kCount };
+    enum : std::size_t { kSignals, kChannel, kListener, kLifeline, kDeadline, kShields, kSlot, kCount };
     std::array<pollfd, kCount> watched{};
     watched[kSignals] = {self_.signals.get(), POLLIN, 0};
     watched[kChannel] = {channel_.get(), static_cast<short>(report_is_due_ ? POLLIN | POLLOUT : POLLIN), 0};
@@ -149,25 +163,13 @@ void Shim::wait_for_events() {
     watched[kLifeline] = {lifeline_.get(), 0, 0};  // A hang-up is reported without being asked for.
     watched[kDeadline] = {deadline_.get(), POLLIN, 0};
     watched[kShields] = {shields_.fd(), POLLIN, 0};
+    watched[kSlot] = wants_slot() ? slot_.awaited() : pollfd{-1, 0, 0};
 
     std::optional<Clock::time_point> due = no_children_ ? std::nullopt : canceller_.due();
     if (timeout_at_ && (!due || *timeout_at_ < *due)) due = timeout_at_;
     if (const auto held = shields_.until(); held && (!due || *held < *due)) due = held;
     if (const auto look = pausing_.due(); look && (!due || *look < *due)) due = look;
-    const bool settling = !has_settled_ && !canceller_.has_begun();
-    if (const auto settled = Clock::now() + kSettlingTime; settling && (!due || settled < *due))
-        due = settled;
-    timespec left{};
-    if (due) {
-        const auto rest = std::max(*due - Clock::now(), Clock::duration::zero());
-        const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(rest);
-        left = {seconds.count(), std::chrono::nanoseconds(rest - seconds).count()};
-    }
-    const int ready = ::ppoll(watched.data(), watched.size(), due ? &left : nullptr, nullptr);
-    if (ready == 0 && settling) {
-        has_settled_ = true;
-        give_memory_back();
-    }
+    const int ready = wait_.wait(watched, due);
     if (ready <= 0) return;
 
     if (watched[kSignals].revents != 0) handle_signals();
@@ -186,6 +188,7 @@ void Shim::wait_for_events() {
                 .signal = spec_.signal},
                {{spec_.signal, spec_.grace}});
     }
+    if (watched[kSlot].revents != 0) take_slot();
 }
 
 // The kernel's timer follows when the wall clock is set, and comes after a sleep of the machine.
@@ -216,8 +219,11 @@ void Shim::lifeline_lost() {
 }
 
 void Shim::handle_signals() {
-    signalfd_siginfo info{};
-    while (::read(self_.signals.get(), &info, sizeof info) == static_cast<ssize_t>(sizeof info)) {
+    std::array<signalfd_siginfo, 4> came;
+    const ssize_t size = ::read(self_.signals.get(), came.data(), sizeof came);
+    // Those that are left are read in the next turn.
+    const auto count = static_cast<std::size_t>(std::max<ssize_t>(size, 0)) / sizeof came.front();
+    for (const signalfd_siginfo& info : std::span(came).first(count)) {
         if (info.ssi_signo == SIGCHLD) continue;  // reap() looks anyway
         const int number = static_cast<int>(info.ssi_signo);
         cancel({.reason = CancelationReason::signal,
@@ -230,7 +236,7 @@ void Shim::handle_signals() {
 }
 
 void Shim::reap() {
-    while (!no_children_) {
+    while (!no_children_ && !waiting_) {
         int status = 0;
         rusage usage{};
         const pid_t pid = retry_eintr([&] { return ::wait4(-1, &status, WNOHANG, &usage); });
@@ -288,7 +294,10 @@ void Shim::cancel(const ReportedCancelation& cancelation, const StopPlan& plan) 
         timeout_left_.reset();
         report_is_due_ = true;
     }
-    end_tree(plan);
+    if (waiting_)
+        waiting_.reset();  // It never begins.
+    else
+        end_tree(plan);
 }
 
 // Now, or once the shields are over. What is accepted while it is held is accepted all the same.
@@ -318,6 +327,7 @@ void Shim::note_progress() {
     if (canceller_.has_begun() && !report_.over && canceller_.survivors() != report_.survivors) {
         report_.survivors = canceller_.survivors();
         report_is_due_ = true;
+        slot_.give_back();  // Who may not be ended is waited for by nobody.
     }
     // Whoever follows hears of a signal when it is sent, and not only at the end.
     if (canceller_.signals().size() != report_.signals.size()) report_is_due_ = true;
@@ -332,6 +342,7 @@ void Shim::pause(const ShimCommand& command) {
         pausing_.resume();
     else if (!report_.over && !report_.cancelation && !canceller_.has_begun())
         pausing_.pause(Clock::now());
+    if (waiting_) slot_.let_others_pass();
 }
 
 void Shim::signal(int number, bool tree) {
@@ -373,11 +384,13 @@ void Shim::note_pause() {
 }
 
 void Shim::declare_over() {
+    slot_.give_back();  // first of all: somebody waits for it
     pausing_.abandon();
     timeout_left_.reset();
     report_.over = true;
     report_.over_at = wall_now();
-    report_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_);
+    if (started_ != Clock::time_point{})
+        report_.duration = std::chrono::duration_cast<std::chrono::microseconds>(Clock::now() - started_);
     report_.survivors.clear();
     timeout_at_.reset();
     deadline_.reset();

@@ -10,28 +10,32 @@
 #include "engine/process/tree.h"
 #include "engine/shim/cancel_tree.h"
 #include "engine/shim/channel.h"
+#include "engine/shim/frugal_wait.h"
 #include "engine/shim/pause_tree.h"
 #include "engine/shim/shields.h"
 #include "engine/shim/shim_process.h"
+#include "engine/shim/slots.h"
 
 namespace cancelable {
 
 // One operation's guardian: starts the command, is the subreaper of everything that it starts, keeps its
 // timers and its lifeline, and ends its tree. Needs no supervisor for any of that.
 //
-//   starting ─► running ─► ending ─► over ─► released
-//                  └──────────────────┘
+//   waiting ─► running ─► ending ─► over ─► released
+//      │          └──────────────────┘
+//      └─ cancelled ─────────────────┘
 //
-// A running tree can be paused: PauseTree is at work then. running: the command runs, or (orphans wait)
-// others of its tree do. ending: TreeCanceller is at work, because of a cancelation or because the command
-// has left orphans behind. over: waitpid said ECHILD, or orphans were left alone. released: the supervisor
-// has the last report, or the exit record holds it.
+// waiting: for its slot, where it needs one; the command has not begun. A running tree can be paused:
+// PauseTree is at work then. running: the command runs, or (orphans wait) others of its tree do. ending:
+// TreeCanceller is at work, because of a cancelation or because the command has left orphans behind. over:
+// waitpid said ECHILD, or orphans were left alone. released: the supervisor has the last report, or the exit
+// record holds it.
 class Shim {
 public:
     // `self` is borrowed, and its channel may be replaced or closed meanwhile.
     Shim(ShimSelf& self, Assignment assignment);
 
-    // Starts the command. An error: there is no operation to report on.
+    // Starts the command, or has it wait for its slot. An error: there is no operation to report on.
     Result<> start();
 
     // Until released and without children.
@@ -43,7 +47,9 @@ public:
 private:
     using Clock = TreeCanceller::Clock;
 
-    Result<> start_command(const LaunchSettings& launch);
+    bool wants_slot() const noexcept;
+    void take_slot();
+    void start_command(const LaunchSettings& launch);
     bool can_stay() const noexcept;
     void add_usage(const rusage& usage) noexcept;
     void wait_for_events();
@@ -77,18 +83,20 @@ private:
     UniqueFd lifeline_;
     std::array<UniqueFd, 3> stdio_;  // of the command, until it has them
     UniqueFd deadline_;              // a timer on the wall clock; none: there is no deadline
+    Slot slot_;
 
     OperationSpec spec_;
+    std::optional<LaunchSettings> waiting_;  // of a command that has no slot yet
     ShimReport report_;
     pid_t command_ = -1;  // until it is reaped
     bool no_children_ = false;
     bool released_ = false;
     bool stays_ = false;
-    bool has_settled_ = false;    // has given back the memory that only start-up needs
     bool report_is_due_ = false;  // could not be sent yet: the channel was full
     Clock::time_point started_{};
     std::optional<Clock::time_point> timeout_at_;
 
+    FrugalWait wait_;
     ProcessTree tree_;
     TreeCanceller canceller_{tree_};
     Shields shields_;

@@ -12,14 +12,11 @@
 #include <utility>
 
 #include "engine/process/proc.h"
-#include "engine/shim/memory.h"
+#include "engine/shim/frugal_wait.h"
 #include "engine/shim/shim.h"
 
 namespace cancelable {
 namespace {
-
-// Who has waited for so long will probably wait for longer.
-constexpr int kSettlingMilliseconds = 100;
 
 // A tree may be wide, and each of its processes is held by a descriptor while it is ended.
 void raise_descriptor_limit() {
@@ -31,9 +28,9 @@ void raise_descriptor_limit() {
 
 // They were passed on, so they came without the flag.
 Assignment first_assignment() {
-    ::syscall(SYS_close_range, ShimDescriptors::kChannel, ShimDescriptors::kStderr, CLOSE_RANGE_CLOEXEC);
+    ::syscall(SYS_close_range, ShimDescriptors::kChannel, ShimDescriptors::kLast, CLOSE_RANGE_CLOEXEC);
     Assignment assignment;
-    for (int number = ShimDescriptors::kFirst; number <= ShimDescriptors::kStderr; ++number)
+    for (int number = ShimDescriptors::kFirst; number <= ShimDescriptors::kLast; ++number)
         if (::fcntl(number, F_GETFD) >= 0) assignment[number].reset(number);
     return assignment;
 }
@@ -93,16 +90,11 @@ int ShimProcess::run() {
 
 std::optional<Assignment> ShimProcess::await_assignment() {
     self_.title.set("idle", "");
-    drop_signals(self_.signals.get());
-    int patience = kSettlingMilliseconds;
+    FrugalWait wait;
     for (;;) {
         pollfd watched[] = {{self_.channel.get(), POLLIN, 0}, {self_.signals.get(), POLLIN, 0}};
-        const int ready = ::poll(watched, 2, patience);
+        const int ready = wait.wait(watched, std::nullopt);
         if (ready < 0 && errno != EINTR) return std::nullopt;
-        if (ready == 0) {
-            patience = -1;
-            give_memory_back();
-        }
         if (ready <= 0) continue;
         if (watched[1].revents != 0) drop_signals(self_.signals.get());
         if (watched[0].revents == 0) continue;

@@ -1,6 +1,5 @@
 #include "engine/shim/spec.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "engine/process/fd.h"
@@ -9,6 +8,7 @@
 namespace cancelable {
 namespace {
 
+constexpr std::size_t kUsualSize = 8192;
 constexpr std::uint64_t kMagic = 0x31'65'6c'62'61'6c'63'63;  // "ccable1"
 
 WallTime wall_time(std::chrono::microseconds since_epoch) {
@@ -123,18 +123,19 @@ Result<DecodedSpec> decode_spec(std::span<const std::byte> blob) {
 }
 
 Result<DecodedSpec> read_description(int memory) {
-    struct stat status{};
-    if (::fstat(memory, &status) != 0) return system_error("cannot look at the description of an operation");
-    std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
-    for (std::size_t read = 0; read < bytes.size();) {
+    // Most are small, and read by one call.
+    std::vector<std::byte> bytes(kUsualSize);
+    std::size_t size = 0;
+    for (;;) {
         const ssize_t got = retry_eintr([&] {
-            return ::pread(memory, bytes.data() + read, bytes.size() - read, static_cast<off_t>(read));
+            return ::pread(memory, bytes.data() + size, bytes.size() - size, static_cast<off_t>(size));
         });
         if (got < 0) return system_error("cannot read the description of an operation");
-        if (got == 0) return failure(ErrorCode::damaged, "the description of an operation is cut short");
-        read += static_cast<std::size_t>(got);
+        size += static_cast<std::size_t>(got);
+        if (size < bytes.size()) break;
+        bytes.resize(2 * size);
     }
-    return decode_spec(bytes);
+    return decode_spec(std::span(bytes).first(size));
 }
 
 }  // namespace cancelable

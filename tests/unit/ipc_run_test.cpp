@@ -3,6 +3,7 @@
 
 #include <csignal>
 
+#include "engine/shim/slots.h"
 #include "service_fixture.h"
 
 using namespace cancelable;
@@ -40,6 +41,24 @@ TEST_CASE("run hands the engine what was asked for, with each descriptor in its 
     CHECK(inode_of(run.lifeline.get()) == inode_of(lifeline.read_end.get()));
 }
 
+TEST_CASE("a slot that has to be waited for comes as its pipes") {
+    Fixture fixture;
+    const UniqueFd slots = make_slots(1).value();
+    const Pipe front = make_pipe().value();
+    const Pipe behind = make_pipe().value();
+    const json request{
+        {"jsonrpc", "2.0"},
+        {"id", 1},
+        {"method", "operation.run"},
+        {"params", {{"descriptors", {"slots", "turn", "next_turn"}}, {"command", {"x"}}, {"cwd", "/"}}}};
+    fixture.peer.send(request.dump() + "\n", {slots.get(), front.read_end.get(), behind.write_end.get()});
+    REQUIRE(fixture.peer.await(fixture.loop).contains("result"));
+    const RunRequest& run = *fixture.operations.last_request;
+    CHECK(inode_of(run.slots.get()) == inode_of(slots.get()));
+    CHECK(inode_of(run.turn.get()) == inode_of(front.read_end.get()));
+    CHECK(inode_of(run.next_turn.get()) == inode_of(behind.write_end.get()));
+}
+
 TEST_CASE("run without a descriptor of its directory opens the path, and refuses what is none") {
     Fixture fixture;
     json params{{"command", {"true"}}, {"cwd", "/tmp"}};
@@ -58,7 +77,7 @@ TEST_CASE("descriptors that are not what they are passed as are refused and clos
     const UniqueFd file = anonymous_file();
     REQUIRE(fixture.call("supervisor.hello").contains("result"));
     const std::size_t before = open_descriptors();
-    for (const char* name : {"cwd", "lifeline"}) {
+    for (const char* name : {"cwd", "lifeline", "slots"}) {
         const json request{{"jsonrpc", "2.0"},
                            {"id", 1},
                            {"method", "operation.run"},

@@ -60,6 +60,18 @@ TEST_CASE("a cancelation decides the end whatever the exit status is") {
     CHECK(after(report).status == Status::cancelled);
 }
 
+TEST_CASE("what was cancelled before its command began has no exit status and is no failure") {
+    ShimReport report;
+    report.id = 3;
+    report.over = true;
+    report.cancelation = ReportedCancelation{};
+    const Operation operation = after(report);
+    CHECK(operation.status == Status::cancelled);
+    CHECK_FALSE(operation.exit);
+    CHECK_FALSE(operation.started_at);
+    CHECK(operation.error.empty());
+}
+
 TEST_CASE("an operation is not ended while something of its tree lives") {
     const Operation operation = after(report_of(0, false));
     CHECK(operation.status == Status::running);
