@@ -63,6 +63,10 @@ Watch::~Watch() {
     close_and_delete(impl_);
 }
 
+void Watch::hand_over(Callback callback) {
+    impl_->callback = std::move(callback);
+}
+
 // libuv tells the kernel anew each time that it is told, so it is told only what is new.
 void Watch::want(bool readable, bool writable) {
     const int events = (readable ? UV_READABLE | UV_DISCONNECT : 0) | (writable ? UV_WRITABLE : 0);
@@ -78,7 +82,9 @@ void Watch::want(bool readable, bool writable) {
                                         ? Readiness{true, true, true}
                                         : Readiness{(ready & UV_READABLE) != 0, (ready & UV_WRITABLE) != 0,
                                                     (ready & UV_DISCONNECT) != 0};
-        static_cast<Impl*>(handle->data)->callback(readiness);
+        // A copy: it may be another one before this call is over.
+        const Callback callback = static_cast<Impl*>(handle->data)->callback;
+        callback(readiness);
     }));
 }
 

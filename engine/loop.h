@@ -50,6 +50,9 @@ public:
     Watch(const Watch&) = delete;
     Watch& operator=(const Watch&) = delete;
 
+    // From now on somebody else is called.
+    void hand_over(Callback callback);
+
     // What to wait for from now on; neither: the watch rests.
     void want(bool readable, bool writable);
 

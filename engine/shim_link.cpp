@@ -12,14 +12,22 @@ ShimLink::ShimLink(Loop& loop, LaunchedShim shim, Callbacks callbacks)
     : loop_(loop),
       callbacks_(std::move(callbacks)),
       process_(std::move(shim.process)),
-      channel_(std::move(shim.channel)) {
-    channel_watch_ = std::make_unique<Watch>(loop_, channel_.get(), [this](Readiness) { read_channel(); });
-    channel_watch_->want(true, false);
+      channel_(std::move(shim.channel)),
+      channel_watch_(std::move(shim.watch)) {
+    watch_channel();
 }
 
 ShimLink::ShimLink(Loop& loop, UniqueFd channel, Callbacks callbacks)
     : loop_(loop), callbacks_(std::move(callbacks)), channel_(std::move(channel)) {
-    channel_watch_ = std::make_unique<Watch>(loop_, channel_.get(), [this](Readiness) { read_channel(); });
+    watch_channel();
+}
+
+void ShimLink::watch_channel() {
+    const auto read = [this](Readiness) { read_channel(); };
+    if (channel_watch_)
+        channel_watch_->hand_over(read);
+    else
+        channel_watch_ = std::make_unique<Watch>(loop_, channel_.get(), read);
     channel_watch_->want(true, false);
 }
 
@@ -44,7 +52,9 @@ void ShimLink::read_channel() {
         // What is no report comes from a shim gone mad, and is as good as nothing.
         if (auto report = decode_report(packet->bytes)) {
             const auto reported = callbacks_.reported;
+            const bool was_last = report->over;
             reported(std::move(*report), packet->take_descriptor());
+            if (was_last) return;  // If something follows all the same, we are called again.
         }
     }
 }
@@ -80,8 +90,7 @@ std::optional<LaunchedShim> ShimLink::keep() {
         unsent_.clear();
         return std::nullopt;
     }
-    channel_watch_.reset();
-    return LaunchedShim{std::move(process_), std::move(channel_)};
+    return LaunchedShim{std::move(process_), std::move(channel_), std::move(channel_watch_)};
 }
 
 void ShimLink::hang_up() noexcept {

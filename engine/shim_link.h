@@ -71,6 +71,7 @@ public:
     bool is_adopted() const noexcept { return !process_.pidfd; }
 
 private:
+    void watch_channel();
     void read_channel();
     void flush();
     void close_channel();

@@ -1,9 +1,11 @@
 #include "engine/shim_pool.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include "engine/process/pidfd.h"
+#include "engine/shim/channel.h"
 
 namespace cancelable {
 namespace {
@@ -17,28 +19,34 @@ constexpr std::chrono::seconds kPartingPatience{1};
 ShimPool::ShimPool(Loop& loop) : loop_(loop), timer_(loop, [this] { trim(); }) {}
 
 ShimPool::~ShimPool() {
-    for (Idle& idle : idle_)
-        idle.shim.channel.reset();
-    leaving_.splice(leaving_.end(), idle_);
+    while (!idle_.empty())
+        end(std::move(*take()));
     const auto deadline = std::chrono::steady_clock::now() + kPartingPatience;
-    for (Idle& idle : leaving_) {
-        idle.death.reset();
-        reap_by(idle.shim.process.pidfd.get(), deadline);
+    for (Leaving& shim : leaving_) {
+        shim.death.reset();
+        reap_by(shim.process.pidfd.get(), deadline);
     }
 }
 
-void ShimPool::add(std::list<Idle>& to, LaunchedShim shim) {
-    to.push_back({std::move(shim), nullptr});
-    const auto entry = std::prev(to.end());
-    const int pidfd = entry->shim.process.pidfd.get();
-    entry->death = std::make_unique<Watch>(loop_, pidfd, [&to, entry, pidfd](Readiness) {
-        if (reap(pidfd)) to.erase(entry);
-    });
-    entry->death->want(true, false);
-}
-
 void ShimPool::put(LaunchedShim shim) {
-    add(idle_, std::move(shim));
+    idle_.push_back(std::move(shim));
+    const auto entry = std::prev(idle_.end());
+    const auto listen = [this, entry](Readiness) {
+        // It may have said more of its last operation than that it was over.
+        auto packet = receive_packet(entry->channel.get());
+        while (packet && !packet->bytes.empty())
+            packet = receive_packet(entry->channel.get());
+        if (!packet && packet.error().os_errno == EAGAIN) return;
+        LaunchedShim dead = std::move(*entry);
+        idle_.erase(entry);
+        spare_ = std::min(spare_, idle_.size());
+        end(std::move(dead));
+    };
+    if (entry->watch)
+        entry->watch->hand_over(listen);
+    else
+        entry->watch = std::make_unique<Watch>(loop_, entry->channel.get(), listen);
+    entry->watch->want(true, false);
     if (idle_.size() > kKept && !timer_.is_active()) {
         spare_ = idle_.size();
         timer_.start(kLook);
@@ -47,26 +55,33 @@ void ShimPool::put(LaunchedShim shim) {
 
 std::optional<LaunchedShim> ShimPool::take() {
     if (idle_.empty()) return std::nullopt;
-    LaunchedShim shim = std::move(idle_.back().shim);
+    LaunchedShim shim = std::move(idle_.back());
     idle_.pop_back();
     spare_ = std::min(spare_, idle_.size());
     return shim;
 }
 
 void ShimPool::end(LaunchedShim shim) {
+    shim.watch.reset();
     shim.channel.reset();
-    add(leaving_, std::move(shim));
+    leaving_.push_back({std::move(shim.process), nullptr});
+    const auto entry = std::prev(leaving_.end());
+    const int pidfd = entry->process.pidfd.get();
+    entry->death = std::make_unique<Watch>(loop_, pidfd, [this, entry, pidfd](Readiness) {
+        if (reap(pidfd)) leaving_.erase(entry);
+    });
+    entry->death->want(true, false);
 }
 
 bool ShimPool::owns(pid_t pid) const noexcept {
-    const auto is_it = [pid](const Idle& idle) { return idle.shim.process.pid == pid; };
+    const auto is_it = [pid](const auto& shim) { return shim.process.pid == pid; };
     return std::ranges::any_of(idle_, is_it) || std::ranges::any_of(leaving_, is_it);
 }
 
 void ShimPool::trim() {
     // The oldest: those at the end are the ones that were in use.
     for (; spare_ > 0 && idle_.size() > kKept; --spare_) {
-        LaunchedShim shim = std::move(idle_.front().shim);
+        LaunchedShim shim = std::move(idle_.front());
         idle_.pop_front();
         end(std::move(shim));
     }

@@ -17,6 +17,7 @@ namespace cancelable {
 struct LaunchedShim {
     Child process;
     UniqueFd channel;
+    std::unique_ptr<Watch> watch{};  // of the channel, to be handed over; none for a new shim
 };
 
 // Shims without an operation, kept for the next ones: to start a program costs more than to guard one. Two
@@ -41,18 +42,17 @@ public:
     bool owns(pid_t pid) const noexcept;
 
 private:
-    struct Idle {
-        LaunchedShim shim;
+    struct Leaving {
+        Child process;
         std::unique_ptr<Watch> death;  // reaps it
     };
 
-    void add(std::list<Idle>& to, LaunchedShim shim);
     void trim();
 
     Loop& loop_;
-    std::list<Idle> idle_;     // the last one is the next to be taken: its memory is warm
-    std::list<Idle> leaving_;  // without a channel
-    std::size_t spare_ = 0;    // how many were idle all the time since the last look
+    std::list<LaunchedShim> idle_;  // the last one is the next to be taken: its memory is warm
+    std::list<Leaving> leaving_;
+    std::size_t spare_ = 0;  // how many were idle all the time since the last look
     Timer timer_;
 };
 
