@@ -33,10 +33,11 @@ int sooner(int one, int other) noexcept {
 
 }  // namespace
 
-Batch::Batch(Parts parts) : parts_(parts), slots_(parts.jobs), key_prefix_(random_key() + "-") {
-    // The first slot is at the back, to be taken first.
-    for (std::size_t index = parts.jobs; index > 0; --index)
-        free_slots_.push_back(index - 1);
+Batch::Batch(Parts parts)
+    : parts_(parts), places_(parts.jobs + parts.slots.ahead()), key_prefix_(random_key() + "-") {
+    // The first one is at the back, to be taken first.
+    for (std::size_t index = places_.size(); index > 0; --index)
+        free_places_.push_back(index - 1);
 }
 
 // Everything that is there is read before the next poll: messages may have come in one piece.
@@ -96,18 +97,18 @@ Result<> Batch::handle_response(const ipc::Response& response) {
     if (entry == requests_.end()) return {};
     const std::size_t index = entry->second;
     requests_.erase(entry);
-    slots_[index].request = 0;
+    places_[index].request = 0;
     if (!response.result) {
         if (response.result.error().code == ErrorCode::stopping) {
             // It closes the connection when it leaves, and then there is another one to ask.
             next_by_ = Clock::now() + kConnectPatience;
-            slots_[index].is_refused = true;
+            places_[index].is_refused = true;
             end_is_due_ = end_is_due_ || end_;
             return {};
         }
         // What it was part of has ended, and has left us behind.
-        if (response.result.error().code == ErrorCode::not_found && slots_[index].id == 0 &&
-            slots_[index].names_parent) {
+        if (response.result.error().code == ErrorCode::not_found && places_[index].id == 0 &&
+            places_[index].names_parent) {
             parts_.requests.forget_parent();
             return ask(index);
         }
@@ -141,23 +142,26 @@ Result<> Batch::handle_end(const json& encoded) {
 }
 
 Result<> Batch::know(std::size_t index, OperationId id) {
-    slots_[index].id = id;
+    places_[index].id = id;
+    places_[index].turn = Turn();  // which its shim has
     ids_.insert_or_assign(id, index);
     if (end_) end_is_due_ = true;
-    for (const int number : std::exchange(slots_[index].signals, {}))
+    for (const int number : std::exchange(places_[index].signals, {}))
         if (auto sent = send_signal(number, {id}); !sent) return sent;
     return {};
 }
 
 void Batch::finish(std::size_t index, const Operation& operation) {
-    const Slot& slot = slots_[index];
+    const Place& place = places_[index];
     const bool has_survivors = operation.cancelation && !operation.cancelation->survivors.empty();
     const bool is_cut_short = operation.status != Status::completed && operation.status != Status::failed;
-    const bool is_by_us = slot.is_ended_by_us && operation.status == Status::cancelled;
-    const Outcome outcome = outcome_of(operation, slot.preserve_status);
+    const bool is_by_us = place.is_ended_by_us && operation.status == Status::cancelled;
+    const Outcome outcome = outcome_of(operation, place.preserve_status);
     std::string note;
     const bool is_told = outcome.is_error || (is_cut_short && !is_by_us && !parts_.globals.quiet);
     if (is_told && !outcome.sentence.empty()) note = error_line(outcome.sentence);
+    if (operation.status == Status::lost) parts_.slots.shim_died();
+    if (is_by_us && !operation.started_at) return give_up(index);
     if (has_survivors)
         wrong_ = wrong_.value_or(Error{ErrorCode::refused, "not everything of the batch is gone", 0});
     using Ending = Schedule::Ending;
@@ -169,9 +173,9 @@ void Batch::finish(std::size_t index, const Operation& operation) {
 }
 
 void Batch::finish(std::size_t index, Schedule::Ending how, bool is_gone, std::string note) {
-    Slot& slot = slots_[index];
-    parts_.printer.ended(slot.job.sequence,
-                         {std::move(slot.spool), is_gone && !slot.may_leave, std::move(note)});
+    Place& place = places_[index];
+    parts_.printer.ended(place.job.sequence,
+                         {std::move(place.spool), is_gone && !place.may_leave, std::move(note)});
     parts_.schedule.ended(how);
     if (parts_.schedule.stage() == Schedule::Stage::ending && !end_)
         end_because({.message = "its batch has come to its --halt"});
@@ -179,18 +183,18 @@ void Batch::finish(std::size_t index, Schedule::Ending how, bool is_gone, std::s
 }
 
 void Batch::free(std::size_t index) {
-    Slot& slot = slots_[index];
-    if (slot.request != 0) requests_.erase(slot.request);
-    if (slot.id != 0) ids_.erase(slot.id);
-    slot = Slot();
-    free_slots_.push_back(index);
+    Place& place = places_[index];
+    if (place.request != 0) requests_.erase(place.request);
+    if (place.id != 0) ids_.erase(place.id);
+    place = Place();
+    free_places_.push_back(index);
 }
 
 // It has not been started, and will not be.
 void Batch::give_up(std::size_t index) {
-    Slot& slot = slots_[index];
+    Place& place = places_[index];
     parts_.schedule.not_started();
-    parts_.printer.ended(slot.job.sequence, {std::move(slot.spool), true, {}});
+    parts_.printer.ended(place.job.sequence, {std::move(place.spool), true, {}});
     free(index);
 }
 
@@ -237,9 +241,9 @@ std::vector<OperationId> Batch::known_ids() const {
 Result<> Batch::pass_on(int signal_number) {
     if (signal_number == SIGWINCH) parts_.bar.resized();
     // A command may run before we are told its id.
-    for (Slot& slot : slots_)
-        if (slot.is_used && slot.id == 0 && !std::ranges::count(slot.signals, signal_number))
-            slot.signals.push_back(signal_number);
+    for (Place& place : places_)
+        if (place.is_used && place.id == 0 && !std::ranges::count(place.signals, signal_number))
+            place.signals.push_back(signal_number);
     return send_signal(signal_number, known_ids());
 }
 
@@ -256,7 +260,7 @@ Result<> Batch::send_signal(int signal_number, std::vector<OperationId> ids) {
 Result<> Batch::suspend_if_asked() {
     if (!parts_.pausing.is_busy()) return {};
     const bool all_known = std::ranges::none_of(
-        slots_, [](const Slot& slot) { return slot.is_used && slot.id == 0 && !slot.is_refused; });
+        places_, [](const Place& place) { return place.is_used && place.id == 0 && !place.is_refused; });
     const auto is_time = parts_.pausing.advance(known_ids(), all_known);
     if (!is_time) return std::unexpected(is_time.error());
     if (!*is_time) return {};
@@ -272,14 +276,14 @@ Result<> Batch::cancel_all() {
         return failure(ErrorCode::stopping, "the supervisor is about to leave, and no other one comes");
     if (!end_ || !end_is_due_ || !parts_.connection.is_up()) return {};
     end_is_due_ = false;
-    for (std::size_t index = 0; index < slots_.size(); ++index)
-        if (slots_[index].is_refused) give_up(index);
+    for (std::size_t index = 0; index < places_.size(); ++index)
+        if (places_[index].is_refused) give_up(index);
     ipc::CancelParams params;
     const int step = end_->at_once ? 2 : 1;
     for (const auto& [id, index] : ids_) {
-        if (slots_[index].asked_to_end >= step) continue;
-        slots_[index].asked_to_end = step;
-        slots_[index].is_ended_by_us = true;
+        if (places_[index].asked_to_end >= step) continue;
+        places_[index].asked_to_end = step;
+        places_[index].is_ended_by_us = true;
         params.selector.ids.push_back(id);
     }
     if (params.selector.ids.empty()) return {};
@@ -296,7 +300,7 @@ Result<> Batch::cancel_all() {
 Result<> Batch::start_more() {
     if (next_by_ || !parts_.connection.is_up() || parts_.pausing.is_busy()) return {};
     while (parts_.schedule.may_start() && parts_.pool.has_one()) {
-        const std::size_t index = free_slots_.back();
+        const std::size_t index = free_places_.back();
         auto job = parts_.commands.next(index + 1);
         if (!job) {
             go_wrong(job.error());
@@ -319,38 +323,45 @@ Result<> Batch::start_one(std::size_t index, Job job) {
         go_wrong(common.error());
         return {};
     }
-    Slot& slot = slots_[index];
+    Place& place = places_[index];
     if (!(*common)->logs) {
         auto spool = parts_.pool.take();
         if (!spool) {
             go_wrong(spool.error());
             return {};
         }
-        slot.spool = std::move(*spool);
+        place.spool = std::move(*spool);
     }
-    slot.is_used = true;
-    slot.key = key_prefix_ + std::to_string(job.sequence);
-    slot.may_leave = (*common)->may_leave;
-    slot.preserve_status = (*common)->preserve_status;
-    slot.job = std::move(job);
-    free_slots_.pop_back();
+    auto turn = parts_.slots.line_up();
+    if (!turn) {
+        go_wrong(turn.error());
+        return {};
+    }
+    place.turn = std::move(*turn);
+    place.is_used = true;
+    place.key = key_prefix_ + std::to_string(job.sequence);
+    place.may_leave = (*common)->may_leave;
+    place.preserve_status = (*common)->preserve_status;
+    place.job = std::move(job);
+    free_places_.pop_back();
     parts_.schedule.started();
     return ask(index);
 }
 
 // For the end where the operation is known, else for its start.
 Result<> Batch::ask(std::size_t index) {
-    Slot& slot = slots_[index];
+    Place& place = places_[index];
     Result<std::uint64_t> sent{0};
-    if (slot.id != 0) {
+    if (place.id != 0) {
         ipc::WaitParams params;
-        params.selector.ids = {slot.id};
+        params.selector.ids = {place.id};
         sent = parts_.connection.send("operation.wait", ipc::encode(params));
     } else {
-        const auto common = parts_.requests.common_for(slot.job.command.front());
+        const auto common = parts_.requests.common_for(place.job.command.front());
         if (!common) return std::unexpected(common.error());
-        slot.names_parent = parts_.requests.knows_parent();
-        auto request = BatchRequests::request_for(**common, slot.job, index + 1, slot.spool, slot.key);
+        place.names_parent = parts_.requests.knows_parent();
+        auto request =
+            BatchRequests::request_for(**common, place.job, index + 1, place.spool, place.key, place.turn);
         sent = parts_.connection.send_text("operation.run", request.params, request.descriptors);
         if (!sent && sent.error().code == ErrorCode::limit) {
             // Nothing of it has been sent, and it will not become shorter.
@@ -360,7 +371,7 @@ Result<> Batch::ask(std::size_t index) {
         }
     }
     if (!sent) return std::unexpected(sent.error());
-    slot.request = *sent;
+    place.request = *sent;
     if (*sent != 0) requests_.insert_or_assign(*sent, index);
     return {};
 }
@@ -371,12 +382,12 @@ Result<> Batch::ask_again() {
     requests_.clear();
     parts_.pausing.renewed();
     next_by_.reset();
-    for (std::size_t index = 0; index < slots_.size(); ++index) {
-        Slot& slot = slots_[index];
-        if (!slot.is_used) continue;
-        slot.request = 0;
-        slot.asked_to_end = 0;
-        slot.is_refused = false;
+    for (std::size_t index = 0; index < places_.size(); ++index) {
+        Place& place = places_[index];
+        if (!place.is_used) continue;
+        place.request = 0;
+        place.asked_to_end = 0;
+        place.is_refused = false;
         if (auto asked = ask(index); !asked) return asked;
     }
     end_is_due_ = end_.has_value();

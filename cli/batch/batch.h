@@ -14,6 +14,7 @@
 #include "cli/batch/printer.h"
 #include "cli/batch/requests.h"
 #include "cli/batch/schedule.h"
+#include "cli/batch/slots.h"
 #include "cli/batch/spool.h"
 #include "cli/globals.h"
 #include "cli/lasting_connection.h"
@@ -43,6 +44,7 @@ public:
         Schedule& schedule;
         BatchBar& bar;
         BatchPausing& pausing;
+        BatchSlots& slots;
         std::size_t jobs;
     };
     explicit Batch(Parts parts);
@@ -52,10 +54,11 @@ public:
     Result<> run();
 
 private:
-    // A place for one operation at a time.
-    struct Slot {
+    // A place for one operation at a time: as many as may run, and those that are started ahead.
+    struct Place {
         Job job;
         std::string key;
+        Turn turn;  // until its shim is sure to have it
         Spool spool;
         bool is_used = false;
         std::uint64_t request = 0;  // that has not been answered; 0: none
@@ -102,10 +105,10 @@ private:
     void wait_for_something();
 
     Parts parts_;
-    std::vector<Slot> slots_;
-    std::vector<std::size_t> free_slots_;
-    std::unordered_map<std::uint64_t, std::size_t> requests_;  // → slot
-    std::unordered_map<OperationId, std::size_t> ids_;         // → slot
+    std::vector<Place> places_;
+    std::vector<std::size_t> free_places_;
+    std::unordered_map<std::uint64_t, std::size_t> requests_;  // → place
+    std::unordered_map<OperationId, std::size_t> ids_;         // → place
     std::string key_prefix_;
     bool input_is_awaited_ = false;  // nothing more can be started before it gives something
     std::optional<End> end_;

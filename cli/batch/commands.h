@@ -40,6 +40,9 @@ public:
     // Nothing: more has to be read, or the input is over. An error names the line.
     Result<std::optional<Job>> next(std::size_t slot);
 
+    // Whether a command says in which slot it runs.
+    bool names_slot() const noexcept { return template_.takes_slot(); }
+
     Reader& reader() noexcept { return reader_; }
     const Reader& reader() const noexcept { return reader_; }
     bool is_over() const noexcept { return reader_.is_exhausted() && gathered_.empty(); }

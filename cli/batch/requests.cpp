@@ -60,6 +60,12 @@ Result<BatchRequests::Common> BatchRequests::make_common(const std::string& comm
         names.emplace_back("lifeline");
         common.descriptors.push_back(lifeline_of_all_.get());
     }
+    if (slots_ >= 0) {
+        names.emplace_back("slots");
+        common.descriptors.push_back(slots_);
+        names.emplace_back("turn");
+        names.emplace_back("next_turn");
+    }
     if (!common.logs) {
         names.emplace_back("stdout");
         names.emplace_back("stderr");
@@ -79,16 +85,22 @@ Result<BatchRequests::Common> BatchRequests::make_common(const std::string& comm
     return common;
 }
 
-BatchRequests::Request BatchRequests::request_for(const Common& common, const Job& job, std::size_t slot,
-                                                  const Spool& spool, const std::string& key) {
+BatchRequests::Request BatchRequests::request_for(const Common& common, const Job& job, std::size_t place,
+                                                  const Spool& spool, const std::string& key,
+                                                  const Turn& turn) {
     Request request;
-    const Facts facts{job.argument, job.sequence, slot};
+    const Facts facts{job.argument, job.sequence, place};
     ipc::JsonWriter own;
     own.begin_object().name("command").bytes(job.command);
     own.name("name").bytes(common.name.expand(facts).front());
-    own.member("key", key).text(common.params);
+    own.member("key", key);
+    own.text(common.params);
     request.params = own.end_object().take();
     request.descriptors = common.descriptors;
+    if (turn) {
+        request.descriptors.push_back(turn.own.get());
+        request.descriptors.push_back(turn.next.get());
+    }
     if (!common.logs) {
         request.descriptors.push_back(spool.out.get());
         request.descriptors.push_back(spool.err.get());
@@ -99,6 +111,11 @@ BatchRequests::Request BatchRequests::request_for(const Common& common, const Jo
 void BatchRequests::know_parent(OperationId parent) {
     parent_ = parent;
     knows_parent_ = true;
+    known_.clear();
+}
+
+void BatchRequests::use_slots(int pipe) {
+    slots_ = pipe;
     known_.clear();
 }
 

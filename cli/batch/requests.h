@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "cli/batch/commands.h"
+#include "cli/batch/slots.h"
 #include "cli/batch/spool.h"
 #include "cli/batch/template.h"
 #include "cli/globals.h"
@@ -30,6 +31,9 @@ public:
     // forget_parent(), the supervisor finds it out for each of them, from the kernel, which takes its time.
     void know_parent(OperationId parent);
     void forget_parent();
+
+    // A pipe of slots, borrowed, that each of them needs one of; -1: none.
+    void use_slots(int pipe);
     bool knows_parent() const noexcept { return knows_parent_; }
 
     // What is the same for all operations of one command. Valid until the next call.
@@ -48,8 +52,9 @@ public:
         ipc::JsonText params;
         std::vector<int> descriptors;
     };
-    static Request request_for(const Common& common, const Job& job, std::size_t slot, const Spool& spool,
-                               const std::string& key);
+    // `place` is for {%}.
+    static Request request_for(const Common& common, const Job& job, std::size_t place, const Spool& spool,
+                               const std::string& key, const Turn& turn);
 
 private:
     Result<Common> make_common(const std::string& command);
@@ -59,6 +64,7 @@ private:
     rlimit files_;
     OperationId parent_ = 0;
     bool knows_parent_ = false;
+    int slots_ = -1;     // none
     UniqueFd lifeline_;  // our end
     UniqueFd lifeline_of_all_;
     std::unordered_map<std::string, Common> known_;

@@ -19,7 +19,9 @@
 #include "cli/batch/report.h"
 #include "cli/batch/requests.h"
 #include "cli/batch/schedule.h"
+#include "cli/batch/slots.h"
 #include "cli/batch/spool.h"
+#include "cli/batch/template.h"
 #include "cli/caller.h"
 #include "cli/lasting_connection.h"
 #include "cli/render/text.h"
@@ -101,12 +103,17 @@ int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& i
     Commands commands(source->get(), {input.null_separated, std::move(command)});
     SpoolPool pool(temporary_directory(), std::min(spools, jobs + kMostWaiting));
     Printer printer(pool, STDOUT_FILENO, STDERR_FILENO, settings->batch.keep_order);
-    Schedule schedule(jobs, settings->batch.halt);
+    // What must not begin once one has failed, or is told its slot, waits until that is certain.
+    const bool starts_ahead = jobs <= kMostSlots && settings->batch.halt.when == Halt::When::never &&
+                              !commands.names_slot() && !Template({settings->run.name}).takes_slot();
+    BatchSlots slots = starts_ahead ? BatchSlots(jobs) : BatchSlots();
+    requests.use_slots(slots.pipe());
+    Schedule schedule(jobs, slots.ahead(), settings->batch.halt);
     ProgressLine line(STDERR_FILENO, {}, !globals.quiet);
     BatchBar bar(line, commands, size_of(*source));
     BatchPausing pausing(*connection, (*signals)->wake_fd());
-    Batch batch(
-        {globals, *connection, **signals, commands, requests, pool, printer, schedule, bar, pausing, jobs});
+    Batch batch({globals, *connection, **signals, commands, requests, pool, printer, schedule, bar, pausing,
+                 slots, jobs});
     const auto start = std::chrono::steady_clock::now();
     const auto ended = batch.run();
     bar.hide();

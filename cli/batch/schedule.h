@@ -7,6 +7,7 @@
 // It only goes from a state to one below it.
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
@@ -19,9 +20,10 @@ public:
     enum class Stage : std::uint8_t { running, stopping, ending };
     enum class Ending : std::uint8_t { completed, failed, cancelled };
 
-    Schedule(std::size_t jobs, Halt halt) : jobs_(jobs), halt_(halt) {}
+    // `jobs` may run at a time, and `ahead` more may have been started that have not begun.
+    Schedule(std::size_t jobs, std::size_t ahead, Halt halt) : jobs_(jobs), ahead_(ahead), halt_(halt) {}
 
-    bool may_start() const noexcept { return stage_ == Stage::running && live_ < jobs_; }
+    bool may_start() const noexcept { return stage_ == Stage::running && live_ < jobs_ + ahead_; }
     void started() noexcept { ++live_; }
     void ended(Ending how) noexcept;
 
@@ -36,6 +38,7 @@ public:
     bool has_halted() const noexcept { return halted_; }  // because of its policy
 
     std::size_t live() const noexcept { return live_; }
+    std::size_t running() const noexcept { return std::min(live_, jobs_); }
     const Tally& tally() const noexcept { return tally_; }
 
     // How many failed, 101 for more than a hundred; 0 where so many succeeded that the policy was reached.
@@ -45,6 +48,7 @@ private:
     void advance(Stage stage) noexcept;
 
     std::size_t jobs_;
+    std::size_t ahead_;
     Halt halt_;
     Stage stage_ = Stage::running;
     bool halted_ = false;

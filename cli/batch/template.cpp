@@ -58,6 +58,7 @@ Template::Word Template::parse(std::string_view word) {
         }
         end_text();
         pieces.push_back({found->second, {}});
+        takes_slot_ = takes_slot_ || found->second == Kind::slot;
         takes_argument_ = takes_argument_ || (found->second != Kind::sequence && found->second != Kind::slot);
         word.remove_prefix(found->first.size());
     }

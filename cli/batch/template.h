@@ -28,6 +28,7 @@ public:
 
     // Whether the argument appears anywhere.
     bool takes_argument() const noexcept { return takes_argument_; }
+    bool takes_slot() const noexcept { return takes_slot_; }
 
     std::vector<std::string> expand(const Facts& facts) const;
 
@@ -53,6 +54,7 @@ private:
 
     std::vector<Word> words_;
     bool takes_argument_ = false;
+    bool takes_slot_ = false;
 };
 
 }  // namespace cancelable::cli

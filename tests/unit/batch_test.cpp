@@ -75,6 +75,8 @@ TEST_CASE("a template is filled word by word") {
     CHECK(filled("{/.}", "a b/c.d.wav") == "c.d");
     CHECK(filled("<{}{}>", "{#}") == "<{#}{#}>");
     CHECK(filled("{x} {} }{", "y") == "{x} y }{");
+    CHECK(Template({"a", "b{%}"}).takes_slot());
+    CHECK_FALSE(Template({"{}{#}", "%"}).takes_slot());
 }
 
 TEST_CASE("an extension belongs to the last part of a path, and a hidden file has none") {
@@ -208,7 +210,7 @@ TEST_CASE("jobs are a number or a share of the processors, and never none") {
 }
 
 TEST_CASE("no more run at a time than there are jobs") {
-    Schedule schedule(2, {});
+    Schedule schedule(2, 0, {});
     schedule.started();
     CHECK(schedule.may_start());
     schedule.started();
@@ -223,9 +225,23 @@ TEST_CASE("no more run at a time than there are jobs") {
     CHECK(schedule.exit_status() == 1);
 }
 
+TEST_CASE("some more may be started ahead, and count as running only when others have ended") {
+    Schedule schedule(2, 1, {});
+    schedule.started();
+    schedule.started();
+    CHECK(schedule.may_start());
+    schedule.started();
+    CHECK_FALSE(schedule.may_start());
+    CHECK(schedule.live() == 3);
+    CHECK(schedule.running() == 2);
+    schedule.ended(Schedule::Ending::completed);
+    CHECK(schedule.running() == 2);
+    CHECK(schedule.may_start());
+}
+
 TEST_CASE("what a policy does when it is reached") {
     const auto stage_after_failure = [](const char* policy) {
-        Schedule schedule(3, *parse_halt(policy));
+        Schedule schedule(3, 0, *parse_halt(policy));
         schedule.started();
         schedule.started();
         schedule.ended(Schedule::Ending::failed);
@@ -238,7 +254,7 @@ TEST_CASE("what a policy does when it is reached") {
 
 TEST_CASE("the exit status is the number of failures, up to a hundred") {
     const auto status = [](std::size_t failures, const char* policy) {
-        Schedule schedule(1, *parse_halt(policy));
+        Schedule schedule(1, 0, *parse_halt(policy));
         for (std::size_t i = 0; i < failures; ++i) {
             schedule.started();
             schedule.ended(Schedule::Ending::failed);

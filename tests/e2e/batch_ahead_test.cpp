@@ -1,0 +1,223 @@
+// What a batch starts ahead: operations that begin when others end, whoever has heard of it.
+#include <doctest/doctest.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <fstream>
+
+#include "tests/e2e/sandbox.h"
+#include "tests/e2e/waiting.h"
+
+namespace cancelable::e2e {
+namespace {
+
+// Lines that note their number in `begun` and then wait for a word of their own fifo.
+class Steps {
+public:
+    Steps(Sandbox& sandbox, std::size_t count) : sandbox_(sandbox) {
+        sandbox.write_file("begun", "");
+        std::string lines;
+        for (std::size_t i = 1; i <= count; ++i) {
+            gates_.push_back(sandbox.fifo());
+            lines += "echo " + std::to_string(i) + " >>" + sandbox.path("begun") + "; read x <" +
+                     gates_.back().path() + "\n";
+        }
+        file_ = sandbox.write_file("lines", lines);
+    }
+
+    Words batch(Words more) const {
+        Words words{"run", "--batch", file_, "-q"};
+        words.insert(words.end(), more.begin(), more.end());
+        return words;
+    }
+
+    // "1 2 3 "
+    std::string begun() const {
+        std::ifstream file(sandbox_.path("begun"));
+        std::string all;
+        for (std::string line; std::getline(file, line);)
+            all += line + " ";
+        return all;
+    }
+    void await_begun(const std::string& numbers) const {
+        wait_until("these have begun: " + numbers, [&] { return begun() == numbers; });
+    }
+
+    // Until so many run and so many wait.
+    void await(std::size_t running, std::size_t pending) const {
+        wait_until("some run and some wait", [&] {
+            const Json live = sandbox_.list();
+            return count(live, "running") == running && count(live, "pending") == pending;
+        });
+    }
+
+    void end(std::size_t number) { gates_.at(number - 1).go(); }
+
+private:
+    static std::size_t count(const Json& operations, const std::string& status) {
+        return static_cast<std::size_t>(std::ranges::count_if(
+            operations, [&](const Json& operation) { return operation.at("status") == status; }));
+    }
+
+    Sandbox& sandbox_;
+    std::vector<Fifo> gates_;
+    std::string file_;
+};
+
+std::string id_of(const Json& operations, std::size_t index) {
+    return operations.at(index).at("id").dump();
+}
+
+}  // namespace
+
+TEST_SUITE_BEGIN("batch ahead");
+
+TEST_CASE("what is started ahead is pending until one that runs has ended, in the order of the input") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 4);
+    Child client = sandbox.start(steps.batch({"-j2"}));
+    steps.await(2, 2);
+    CHECK((steps.begun() == "1 2 " || steps.begun() == "2 1 "));
+    steps.end(2);
+    steps.await(2, 1);
+    CHECK(steps.begun().ends_with("3 "));
+    steps.end(3);
+    steps.await(2, 0);
+    CHECK(steps.begun().ends_with("3 4 "));
+    steps.end(1);
+    steps.end(4);
+    CHECK(client.wait().status == 0);
+}
+
+TEST_CASE("one at a time means one at a time, one after the other") {
+    Sandbox sandbox;
+    constexpr int kLines = 150;
+    std::string numbers;
+    for (int i = 1; i <= kLines; ++i)
+        numbers += std::to_string(i) + "\n";
+    const std::string file = sandbox.write_file("lines", numbers);
+    const std::string script = "mkdir alone && echo {} >>order && rmdir alone";
+    sandbox.make_directory("room", 0700);
+    SpawnOptions how = sandbox.options();
+    const Finished finished = sandbox.run({"run", "--batch", file, "-q", "-j1", "--", "sh", "-c",
+                                           "cd " + sandbox.path("room") + " && " + script},
+                                          how);
+    CHECK_MESSAGE(finished.status == 0, finished.err);
+    std::ifstream order(sandbox.path("room") + "/order");
+    CHECK(std::string(std::istreambuf_iterator<char>(order), {}) == numbers);
+}
+
+TEST_CASE("the next command begins although supervisor and client are away") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 3);
+    Child client = sandbox.start(steps.batch({"-j1"}));
+    steps.await(1, 2);
+    client.signal(SIGSTOP);  // It would start another supervisor.
+    sandbox.kill_supervisor();
+    steps.end(1);
+    steps.await_begun("1 2 ");
+    steps.end(2);
+    steps.await_begun("1 2 3 ");
+    client.signal(SIGCONT);
+    steps.end(3);
+    const Finished finished = client.wait();
+    CHECK_MESSAGE(finished.status == 0, finished.err);
+    CHECK(steps.begun() == "1 2 3 ");
+    CHECK(sandbox.list({"--all", "--status", "completed"}).size() == 3);
+}
+
+TEST_CASE("a killed shim takes no slot with it") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 3);
+    Child client = sandbox.start(steps.batch({"-j1"}));
+    steps.await(1, 2);
+    const Json live = sandbox.list();
+    const pid_t command = live.at(0).at("pid");
+    const std::vector<pid_t> shims = sandbox.shims();
+    const auto shim = std::ranges::find(shims, parent_of(command));
+    REQUIRE(shim != shims.end());
+    Witness({*shim}).signal(SIGKILL);
+    steps.await_begun("1 2 ");
+    steps.end(2);
+    steps.await_begun("1 2 3 ");
+    steps.end(3);
+    CHECK(client.wait().status == 1);
+    CHECK(sandbox.show(id_of(live, 0)).at("status") == "lost");
+}
+
+TEST_CASE("one that is cancelled before it has begun never begins, and those behind it do") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 3);
+    Child client = sandbox.start(steps.batch({"-j1"}));
+    steps.await(1, 2);
+    const std::string second = id_of(sandbox.list(), 1);
+    CHECK(sandbox.run({"cancel", second}).status == 0);
+    const Json cancelled = sandbox.show(second);
+    CHECK(cancelled.at("status") == "cancelled");
+    CHECK(cancelled.at("started_at").is_null());
+    CHECK(cancelled.at("exit").is_null());
+    CHECK(cancelled.at("error").is_null());
+    steps.end(1);
+    steps.await_begun("1 3 ");
+    steps.end(3);
+    const Finished finished = client.wait();
+    CHECK(finished.status == 1);
+}
+
+TEST_CASE("one that is paused before it has begun lets others pass, and begins once it goes on") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 3);
+    Child client = sandbox.start(steps.batch({"-j1"}));
+    steps.await(1, 2);
+    const std::string second = id_of(sandbox.list(), 1);
+    CHECK(sandbox.run({"pause", second}).status == 0);
+    steps.end(1);
+    steps.await_begun("1 3 ");
+    CHECK(sandbox.run({"resume", second}).status == 0);
+    steps.end(3);
+    steps.await_begun("1 3 2 ");
+    steps.end(2);
+    CHECK(client.wait().status == 0);
+}
+
+TEST_CASE("an interrupted batch begins nothing of what it has started ahead") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 4);
+    Child client = sandbox.start({"run", "--batch", steps.batch({}).at(2), "-j1"});
+    steps.await(1, 3);
+    client.signal(SIGINT);
+    const Finished finished = client.wait();
+    CHECK(finished.status == 130);
+    CHECK(steps.begun() == "1 ");
+    CHECK_MESSAGE(finished.err.find("1 operation: 0 completed, 1 cancelled") != std::string::npos,
+                  finished.err);
+    CHECK(sandbox.strangers().empty());
+}
+
+TEST_CASE("nothing is started ahead where the end of one decides on the next") {
+    Sandbox sandbox;
+    const std::string file = sandbox.write_file("lines", "false\necho second\n");
+    const Finished finished = sandbox.run({"run", "--batch", file, "-q", "-j1", "--halt", "soon,fail=1"});
+    CHECK(finished.status == 1);
+    CHECK(finished.out == "");
+    CHECK(sandbox.list({"--all"}).size() == 1);
+}
+
+TEST_CASE("each command is told a slot that is its own while it runs") {
+    Sandbox sandbox;
+    std::string lines;
+    for (int i = 0; i < 20; ++i)
+        lines += "x\n";
+    const std::string file = sandbox.write_file("lines", lines);
+    sandbox.make_directory("room", 0700);
+    const std::string script = "cd " + sandbox.path("room") + " && mkdir {%} && rmdir {%} && echo {%}";
+    const Finished finished =
+        sandbox.run({"run", "--batch", file, "-q", "-j2", "--", "sh", "-c", script, "x{}"});
+    CHECK_MESSAGE(finished.status == 0, finished.err);
+    CHECK(std::ranges::all_of(finished.out, [](char c) { return c == '1' || c == '2' || c == '\n'; }));
+}
+
+TEST_SUITE_END();
+
+}  // namespace cancelable::e2e
