@@ -24,7 +24,7 @@ std::string line_of(std::string_view sentence) {
 struct SupervisorLog::Impl {
     explicit Impl(std::vector<spdlog::sink_ptr> sinks) : logger("supervisor", sinks.begin(), sinks.end()) {
         logger.set_pattern("%Y-%m-%d %H:%M:%S.%e %l %v");
-        logger.flush_on(spdlog::level::info);
+        logger.flush_on(spdlog::level::warn);
         logger.set_error_handler([](const std::string&) {});
     }
     spdlog::logger logger;
@@ -50,6 +50,13 @@ SupervisorLog::~SupervisorLog() = default;
 
 void SupervisorLog::info(std::string_view sentence) {
     impl_->logger.info(line_of(sentence));
+    impl_->logger.flush();
+}
+
+void SupervisorLog::info(std::span<const std::string> sentences) {
+    for (const std::string& sentence : sentences)
+        impl_->logger.info(line_of(sentence));
+    impl_->logger.flush();
 }
 
 void SupervisorLog::warn(std::string_view sentence) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -19,6 +20,7 @@ public:
     SupervisorLog& operator=(const SupervisorLog&) = delete;
 
     void info(std::string_view sentence);
+    void info(std::span<const std::string> sentences);  // written at once
     void warn(std::string_view sentence);
 
 private:

@@ -222,7 +222,10 @@ void Program::await_hooks() {
 }
 
 void Program::on_transition(const Transition& transition) {
-    if (!transition.before || transition.before->status != transition.after->status) {
+    const Status status = transition.after->status;
+    const bool is_new = !transition.before || transition.before->status != status;
+    // A line for each operation that goes well; `events` tells the rest.
+    if (is_new && status >= Status::cancelling) {
         unlogged_.push_back(transition.after);
         if (!log_turn_.is_active()) log_turn_.start(milliseconds(0));
     }
@@ -235,9 +238,11 @@ void Program::say(std::string_view sentence) {
 }
 
 void Program::log_transitions() {
+    std::vector<std::string> sentences;
     for (const Snapshot& operation : std::exchange(unlogged_, {}))
-        log_.info(fmt::format("{}: {}{}{}", describe(*operation), to_string(operation->status),
-                              operation->error.empty() ? "" : ": ", operation->error));
+        sentences.push_back(fmt::format("{}: {}{}{}", describe(*operation), to_string(operation->status),
+                                        operation->error.empty() ? "" : ": ", operation->error));
+    if (!sentences.empty()) log_.info(sentences);
 }
 
 void Program::on_signal() {
