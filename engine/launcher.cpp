@@ -118,7 +118,8 @@ Result<LaunchedShim> ShimLauncher::start(const BorrowedAssignment& assignment) {
     UniqueFd ours(pair[0]);
     const UniqueFd theirs(pair[1]);
 
-    std::array<DescriptorMove, ShimDescriptors::kFirst + ShimDescriptors::kCount> moves;
+    static_assert(ShimDescriptors::kLast < kMostTargets);
+    std::array<DescriptorMove, ShimDescriptors::kLast + 1> moves;
     for (int fd = 0; fd < ShimDescriptors::kChannel; ++fd)
         moves[static_cast<std::size_t>(fd)] = {fd, null_.get()};
     moves[ShimDescriptors::kChannel] = {ShimDescriptors::kChannel, theirs.get()};

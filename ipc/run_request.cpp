@@ -67,13 +67,14 @@ Result<> check_cwd(RunRequest& request) {
     return {};
 }
 
-Result<> check_lifeline(const RunRequest& request) {
-    if (!request.lifeline) return {};
-    const auto type = type_of(request.lifeline);
+// Whose other end is waited for.
+Result<> check_end(const UniqueFd& fd, const std::string& name) {
+    if (!fd) return {};
+    const auto type = type_of(fd);
     if (!type) return std::unexpected(type.error());
     if (*type != S_IFIFO && *type != S_IFSOCK)
         return failure(ErrorCode::usage,
-                       "the descriptor passed as \"lifeline\" is neither a pipe nor a socket");
+                       "the descriptor passed as \"" + name + "\" is neither a pipe nor a socket");
     return {};
 }
 
@@ -107,7 +108,9 @@ Result<RunRequest> make_run_request(RunParams params, std::vector<UniqueFd> desc
         request.launch.environment = std::move(*read);
     }
     if (auto checked = check_cwd(request); !checked) return std::unexpected(checked.error());
-    if (auto checked = check_lifeline(request); !checked) return std::unexpected(checked.error());
+    if (auto checked = check_end(request.lifeline, "lifeline"); !checked)
+        return std::unexpected(checked.error());
+    if (auto checked = check_end(request.turn, "turn"); !checked) return std::unexpected(checked.error());
     if (auto checked = check_slots(request); !checked) return std::unexpected(checked.error());
     return request;
 }

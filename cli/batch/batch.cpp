@@ -113,6 +113,7 @@ Result<> Batch::handle_response(const ipc::Response& response) {
             return ask(index);
         }
         go_wrong(response.result.error());
+        parts_.slots.shim_died();  // for all that we know
         give_up(index);
         return {};
     }
@@ -381,6 +382,7 @@ Result<> Batch::ask(std::size_t index) {
 Result<> Batch::ask_again() {
     requests_.clear();
     parts_.pausing.renewed();
+    parts_.slots.shim_died();  // One may have, of which the next supervisor knows nothing.
     next_by_.reset();
     for (std::size_t index = 0; index < places_.size(); ++index) {
         Place& place = places_[index];

@@ -31,10 +31,10 @@ public:
     // forget_parent(), the supervisor finds it out for each of them, from the kernel, which takes its time.
     void know_parent(OperationId parent);
     void forget_parent();
+    bool knows_parent() const noexcept { return knows_parent_; }
 
     // A pipe of slots, borrowed, that each of them needs one of; -1: none.
     void use_slots(int pipe);
-    bool knows_parent() const noexcept { return knows_parent_; }
 
     // What is the same for all operations of one command. Valid until the next call.
     struct Common {

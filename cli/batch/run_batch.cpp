@@ -103,9 +103,12 @@ int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& i
     Commands commands(source->get(), {input.null_separated, std::move(command)});
     SpoolPool pool(temporary_directory(), std::min(spools, jobs + kMostWaiting));
     Printer printer(pool, STDOUT_FILENO, STDERR_FILENO, settings->batch.keep_order);
-    // What must not begin once one has failed, or is told its slot, waits until that is certain.
-    const bool starts_ahead = jobs <= kMostSlots && settings->batch.halt.when == Halt::When::never &&
-                              !commands.names_slot() && !Template({settings->run.name}).takes_slot();
+    // Not where the end of one decides on the next, nor where a command is told its slot; nor where it is the
+    // supervisor that knows the end, since it waits for operations that the command has started.
+    const bool starts_ahead = jobs <= kMostSlots && 2 * jobs + kOtherDescriptors <= spools &&
+                              settings->batch.halt.when == Halt::When::never &&
+                              settings->run.orphans != Orphans::wait && !commands.names_slot() &&
+                              !Template({settings->run.name}).takes_slot();
     BatchSlots slots = starts_ahead ? BatchSlots(jobs) : BatchSlots();
     requests.use_slots(slots.pipe());
     Schedule schedule(jobs, slots.ahead(), settings->batch.halt);

@@ -1,8 +1,8 @@
 // When operations of a batch may start, and what comes of them all.
 //
 //   running   the batch starts whatever the input gives
-//   stopping  nothing more is started; what runs goes on
-//   ending    nothing more is started, and what runs is to be cancelled
+//   stopping  nothing more is started; what has been started goes on
+//   ending    nothing more is started, and what has been started is to be cancelled
 //
 // It only goes from a state to one below it.
 #pragma once

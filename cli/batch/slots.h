@@ -35,7 +35,7 @@ public:
     // Behind all that have done so before. None where no slot is needed.
     Result<Turn> line_up();
 
-    // A shim was killed. Whether it had a slot, and which, nobody knows.
+    // Or may have: whether it had a slot, and which, nobody knows.
     void shim_died() noexcept { offer_slots(pipe_.get(), number_); }
 
 private:

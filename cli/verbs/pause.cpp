@@ -20,7 +20,7 @@ namespace {
 // What is wrong with one that was to be paused or resumed; empty: nothing.
 std::string shortcoming(const Operation& operation, bool pause) {
     if (operation.status >= Status::cancelling) return {};  // It is being ended, or has ended, meanwhile.
-    if (operation.status == Status::pending) return {};  // It begins when it is not paused any more.
+    if (operation.status == Status::pending) return {};     // It begins when it is not paused any more.
     if ((operation.status == Status::paused) != pause)
         return fmt::format("{} could not be {}: it is {}", describe(operation), pause ? "paused" : "resumed",
                            to_string(operation.status));

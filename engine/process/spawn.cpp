@@ -24,7 +24,8 @@
 namespace cancelable {
 namespace {
 
-constexpr int kFirstFree = 16;  // sources are moved above every target before any target is overwritten
+constexpr int kFirstFree =
+    kMostTargets;  // sources are moved above every target before any target is overwritten
 constexpr std::size_t kKernelSigset = 8;
 
 enum class Step : int { descriptors, session, directory, exec };

@@ -17,6 +17,8 @@ struct ResourceLimit {
     rlim_t hard = RLIM_INFINITY;
 };
 
+inline constexpr int kMostTargets = 16;
+
 // Child descriptor `target` becomes a copy of the caller's `source`; source -1 leaves it closed.
 struct DescriptorMove {
     int target = -1;
@@ -25,11 +27,12 @@ struct DescriptorMove {
 
 // What a child is to be. Everything is prepared by the caller: between clone and exec nothing is allocated.
 struct SpawnRequest {
-    std::span<const char* const> paths;             // candidates, tried in the order of a PATH search
-    const char* const* argv = nullptr;              // null-terminated
-    const char* const* environment = nullptr;       // null-terminated
-    std::span<const DescriptorMove> descriptors{};  // all others are closed; targets ascend and are below 16
-    int directory = -1;                             // descriptor of the working directory; -1: the caller's
+    std::span<const char* const> paths;        // candidates, tried in the order of a PATH search
+    const char* const* argv = nullptr;         // null-terminated
+    const char* const* environment = nullptr;  // null-terminated
+    std::span<const DescriptorMove>
+        descriptors{};   // all others are closed; targets ascend, below kMostTargets
+    int directory = -1;  // descriptor of the working directory; -1: the caller's
     bool new_session = false;
     bool ignores_nothing = false;  // the caller has all signals at their defaults: none needs to be reset
     std::optional<mode_t> umask{};

@@ -62,10 +62,12 @@ Result<> Shim::start() {
     report_.shim_start_time = self_.start_time;
     self_.title.set(listener_ ? std::to_string(spec_.id) : "-", spec_.name);
     if (const auto set = set_deadline(); !set) return set;
-    if (slot_.is_needed())
+    if (slot_.is_needed()) {
         waiting_ = std::move(decoded->launch);
-    else
+    } else {
+        slot_.let_others_pass();
         start_command(decoded->launch);
+    }
     return {};
 }
 
@@ -340,9 +342,10 @@ void Shim::pause(const ShimCommand& command) {
     pause_asked_ = command.number;
     if (command.kind == ShimCommandKind::resume)
         pausing_.resume();
-    else if (!report_.over && !report_.cancelation && !canceller_.has_begun())
+    else if (!report_.over && !report_.cancelation && !canceller_.has_begun()) {
         pausing_.pause(Clock::now());
-    if (waiting_) slot_.let_others_pass();
+        if (waiting_) slot_.let_others_pass();
+    }
 }
 
 void Shim::signal(int number, bool tree) {

@@ -11,8 +11,9 @@
 // byte too many does no harm, and a slot whose byte was lost is found again by offering all of them.
 //
 // Turns: those who wait for a slot stand in a line. Each has one end of a pipe whose other end is with the
-// one in front of it, and looks for a slot once that is closed: because the one in front has begun, will
-// never begin, or is dead.
+// one in front of it, and looks for a slot once that is closed: because the one in front has its slot, will
+// never begin, is paused, or is dead. Where one leaves the line from the middle, the one behind it comes too
+// early: it may begin before others, but never without a slot.
 #pragma once
 
 #include <poll.h>

@@ -9,6 +9,7 @@ namespace cancelable {
 namespace {
 
 constexpr std::size_t kUsualSize = 8192;
+constexpr std::size_t kMostBytes = 64 << 20;                 // far more than the kernel gives any program
 constexpr std::uint64_t kMagic = 0x31'65'6c'62'61'6c'63'63;  // "ccable1"
 
 WallTime wall_time(std::chrono::microseconds since_epoch) {
@@ -133,6 +134,7 @@ Result<DecodedSpec> read_description(int memory) {
         if (got < 0) return system_error("cannot read the description of an operation");
         size += static_cast<std::size_t>(got);
         if (size < bytes.size()) break;
+        if (size > kMostBytes) return failure(ErrorCode::damaged, "no operation has so long a description");
         bytes.resize(2 * size);
     }
     return decode_spec(std::span(bytes).first(size));

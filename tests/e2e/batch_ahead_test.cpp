@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <fstream>
+#include <sstream>
 
 #include "tests/e2e/sandbox.h"
 #include "tests/e2e/waiting.h"
@@ -193,6 +194,54 @@ TEST_CASE("an interrupted batch begins nothing of what it has started ahead") {
     CHECK_MESSAGE(finished.err.find("1 operation: 0 completed, 1 cancelled") != std::string::npos,
                   finished.err);
     CHECK(sandbox.strangers().empty());
+}
+
+TEST_CASE("those that wait are cancelled before those whose end would be their beginning") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 3);
+    Child client = sandbox.start(steps.batch({"-j1"}));
+    steps.await(1, 2);
+    CHECK(sandbox.run({"cancel", "--all"}).status == 0);
+    CHECK(client.wait().status == 3);
+    CHECK(steps.begun() == "1 ");
+    const Finished events = sandbox.run({"events", "--json", "--no-follow", "--kind", "cancel"});
+    std::vector<std::uint64_t> order;
+    for (std::istringstream lines(events.out); lines;) {
+        std::string line;
+        if (std::getline(lines, line)) order.push_back(Json::parse(line).at("id"));
+    }
+    CHECK(order == std::vector<std::uint64_t>{2, 3, 1});
+}
+
+TEST_CASE("one that goes from the middle of the line keeps nobody waiting") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 4);
+    Child client = sandbox.start(steps.batch({"-j1"}));
+    steps.await(1, 3);
+    CHECK(sandbox.run({"cancel", id_of(sandbox.list(), 2)}).status == 0);
+    steps.await(1, 2);
+    steps.end(1);
+    steps.await(1, 1);
+    for (const char next : steps.begun().substr(2, 1))
+        steps.end(static_cast<std::size_t>(next - '0'));
+    steps.await(1, 0);
+    CHECK(steps.begun().size() == 6);
+    steps.end(2);
+    steps.end(4);
+    CHECK(client.wait().status == 1);
+}
+
+TEST_CASE("one that waits is cancelled by the next supervisor too") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 2);
+    Child client = sandbox.start(steps.batch({"-j1"}));
+    steps.await(1, 1);
+    sandbox.kill_supervisor();
+    steps.await(1, 1);
+    CHECK(sandbox.run({"cancel", id_of(sandbox.list(), 1)}).status == 0);
+    steps.end(1);
+    CHECK(client.wait().status == 1);
+    CHECK(steps.begun() == "1 ");
 }
 
 TEST_CASE("nothing is started ahead where the end of one decides on the next") {

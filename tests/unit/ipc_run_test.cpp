@@ -77,7 +77,7 @@ TEST_CASE("descriptors that are not what they are passed as are refused and clos
     const UniqueFd file = anonymous_file();
     REQUIRE(fixture.call("supervisor.hello").contains("result"));
     const std::size_t before = open_descriptors();
-    for (const char* name : {"cwd", "lifeline", "slots"}) {
+    for (const char* name : {"cwd", "lifeline", "slots", "turn"}) {
         const json request{{"jsonrpc", "2.0"},
                            {"id", 1},
                            {"method", "operation.run"},
