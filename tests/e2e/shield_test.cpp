@@ -157,7 +157,8 @@ TEST_CASE("of several shields the last one counts") {
 
 TEST_CASE("a timeout waits for a shield too") {
     Sandbox sandbox;
-    Section section(sandbox, "--for 1h", {"--timeout", "100ms"});
+    // Long enough for a shield to be up before, also with a sanitizer on a busy machine.
+    Section section(sandbox, "--for 1h", {"--timeout", "4s"});
     wait_until("the timeout to be held", [&] {
         const Json shown = sandbox.show(section.id);
         return shown.at("status") == "cancelling" && !shown.at("shielded").at("until").is_null();
