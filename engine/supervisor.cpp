@@ -269,13 +269,13 @@ void Supervisor::Impl::forget(std::uint64_t number) noexcept {
 }
 
 std::vector<OperationId> Supervisor::Impl::cancel(const Selector& selector, const CancelRequest& request) {
-    std::vector<Snapshot> operations = registry_.list(selector);
-    // Those that wait for a slot first, or the end of one that has it would be their beginning.
-    std::ranges::stable_partition(
-        operations, [](const Snapshot& operation) { return operation->status == Status::pending; });
+    const std::vector<Snapshot> operations = registry_.list(selector);
     std::vector<OperationId> cancelled;
-    for (const Snapshot& operation : operations)
-        cancel_one(operation->id(), request, cancelled);
+    // Those that wait for a slot first, or the end of one that has it would be their beginning.
+    for (const bool waits : {true, false})
+        for (const Snapshot& operation : operations)
+            if ((operation->status == Status::pending) == waits)
+                cancel_one(operation->id(), request, cancelled);
     return cancelled;
 }
 
