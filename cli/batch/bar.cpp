@@ -31,15 +31,15 @@ std::optional<std::size_t> BatchBar::total(bool& is_estimate) const noexcept {
 
 void BatchBar::update(const Schedule& schedule, Clock::time_point now) {
     if (!line_.is_possible()) return;
-    is_stale_ = schedule.tally().ended() != ended_ || schedule.running() != live_;
+    is_stale_ = schedule.tally().ended() != ended_ || schedule.running() != running_;
     if (now < next_) return;
     next_ = now + kBetweenDrawings;
     is_stale_ = false;
     ended_ = schedule.tally().ended();
-    live_ = schedule.running();
+    running_ = schedule.running();
     BatchProgress progress;
     progress.tally = schedule.tally();
-    progress.live = schedule.running();
+    progress.running = schedule.running();
     pace_.ended(ended_, now);
     progress.rate = pace_.rate(now);
     progress.total = total(progress.total_is_estimate);

@@ -38,7 +38,7 @@ private:
     Pace pace_{Clock::now()};
     Clock::time_point next_{};  // not before
     std::size_t ended_ = 0;     // as it was drawn
-    std::size_t live_ = 0;
+    std::size_t running_ = 0;
     bool is_stale_ = false;
 };
 

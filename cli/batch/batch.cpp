@@ -324,6 +324,11 @@ Result<> Batch::start_one(std::size_t index, Job job) {
         go_wrong(common.error());
         return {};
     }
+    auto turn = parts_.slots.line_up();
+    if (!turn) {
+        go_wrong(turn.error());
+        return {};
+    }
     Place& place = places_[index];
     if (!(*common)->logs) {
         auto spool = parts_.pool.take();
@@ -332,11 +337,6 @@ Result<> Batch::start_one(std::size_t index, Job job) {
             return {};
         }
         place.spool = std::move(*spool);
-    }
-    auto turn = parts_.slots.line_up();
-    if (!turn) {
-        go_wrong(turn.error());
-        return {};
     }
     place.turn = std::move(*turn);
     place.is_used = true;

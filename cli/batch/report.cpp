@@ -43,7 +43,7 @@ std::string batch_line(const BatchProgress& progress, std::size_t columns) {
     if (progress.rate > 0) line += "  " + rate_text(progress.rate);
     if (progress.remaining && ended > 0)
         line += fmt::format("  {} left", format_duration(*progress.remaining));
-    add_count(line, progress.live, "running");
+    add_count(line, progress.running, "running");
     add_count(line, progress.tally.failed, "failed");
     add_count(line, progress.tally.cancelled, "cancelled");
     return cut_to_width(line, columns);

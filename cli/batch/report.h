@@ -12,7 +12,7 @@ namespace cancelable::cli {
 // What the progress of a batch is drawn from.
 struct BatchProgress {
     Tally tally;
-    std::size_t live = 0;
+    std::size_t running = 0;
     std::optional<std::size_t> total;  // of operations, as far as it can be told
     bool total_is_estimate = false;
     double rate = 0;  // a second

@@ -37,7 +37,6 @@ public:
     bool is_over() const noexcept { return stage_ != Stage::running && live_ == 0; }
     bool has_halted() const noexcept { return halted_; }  // because of its policy
 
-    std::size_t live() const noexcept { return live_; }
     std::size_t running() const noexcept { return std::min(live_, jobs_); }
     const Tally& tally() const noexcept { return tally_; }
 

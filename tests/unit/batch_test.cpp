@@ -232,7 +232,6 @@ TEST_CASE("some more may be started ahead, and count as running only when others
     CHECK(schedule.may_start());
     schedule.started();
     CHECK_FALSE(schedule.may_start());
-    CHECK(schedule.live() == 3);
     CHECK(schedule.running() == 2);
     schedule.ended(Schedule::Ending::completed);
     CHECK(schedule.running() == 2);
@@ -292,7 +291,7 @@ TEST_CASE("the rate is that of the last while, and the rest takes as long as it 
 TEST_CASE("the line of a batch says how far it is, and fits") {
     BatchProgress progress;
     progress.tally = {.completed = 49, .failed = 1};
-    progress.live = 2;
+    progress.running = 2;
     CHECK(batch_line(progress, 79) == "50 done  2 running  1 failed");
     progress.total = 200;
     progress.rate = 12.4;
