@@ -24,6 +24,7 @@ struct CloseDirectory {
 
 // A file that was begun and has no channel is left by a shim that died while it left; it means nothing.
 constexpr std::array<std::string_view, 5> kTraces{".channel", ".exit", ".accepted", ".begun", ".lost"};
+constexpr std::string_view kIdle = ".idle";
 
 Result<std::set<OperationId>> ids_in(int directory) {
     UniqueFd copy(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
@@ -37,6 +38,8 @@ Result<std::set<OperationId>> ids_in(int directory) {
         OperationId id = 0;
         const auto [rest, error] = std::from_chars(name.data(), name.data() + name.size(), id);
         const std::string_view suffix(rest, name.data() + name.size());
+        // Of an idle shim, which has ended with its supervisor.
+        if (error == std::errc{} && suffix == kIdle) ::unlinkat(directory, entry->d_name, 0);
         if (error == std::errc{} && id != 0 && id <= kLastId &&
             std::ranges::find(kTraces, suffix) != kTraces.end())
             ids.insert(id);

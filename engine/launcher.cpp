@@ -1,13 +1,12 @@
 #include "engine/launcher.h"
 
 #include <fcntl.h>
-#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 
 #include <csignal>
 #include <cstdio>
-#include <vector>
+#include <utility>
 
 #include "engine/kill_point.h"
 #include "engine/process/pidfd.h"
@@ -36,16 +35,6 @@ Result<UniqueFd> listen_for_supervisors(int directory, OperationId id) {
     return listener;
 }
 
-Result<UniqueFd> sealed_memory(const std::vector<std::byte>& bytes) {
-    UniqueFd memory(::memfd_create("operation", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-    if (!memory) return system_error("cannot get memory for the description of an operation");
-    if (auto written = write_all(memory.get(), bytes); !written) return std::unexpected(written.error());
-    // A shim maps it, and a supervisor adopts it: neither may find it changed under its hands.
-    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
-        return system_error("cannot seal the description of an operation");
-    return memory;
-}
-
 }  // namespace
 
 Result<ShimLauncher> ShimLauncher::create(std::string shim_path, int directory) {
@@ -62,10 +51,7 @@ Result<LaunchedShim> ShimLauncher::launch(const OperationSpec& spec, const Launc
     // less, and that is all.
     static_cast<void>(write_acceptance(directory_, spec));
     kill_point("accepted");
-    auto listener = listen_for_supervisors(directory_, spec.id);
-    kill_point("bound");
-    auto shim = listener ? guard(spec, settings, descriptors, listener->get(), directory_)
-                         : std::unexpected(std::move(listener.error()));
+    auto shim = guard(spec, settings, descriptors, true);
     if (!shim) remove_traces(directory_, spec.id);
     kill_point("launched");
     return shim;
@@ -73,17 +59,14 @@ Result<LaunchedShim> ShimLauncher::launch(const OperationSpec& spec, const Launc
 
 Result<LaunchedShim> ShimLauncher::launch_unlisted(const OperationSpec& spec, const LaunchSettings& settings,
                                                    const LaunchDescriptors& descriptors) {
-    return guard(spec, settings, descriptors, -1, -1);
+    return guard(spec, settings, descriptors, false);
 }
 
 Result<LaunchedShim> ShimLauncher::guard(const OperationSpec& spec, const LaunchSettings& settings,
-                                         const LaunchDescriptors& descriptors, int listener, int directory) {
-    auto memory = sealed_memory(encode(spec, settings));
-    if (!memory) return std::unexpected(memory.error());
+                                         const LaunchDescriptors& descriptors, bool listed) {
     BorrowedAssignment assignment;
-    assignment[ShimDescriptors::kListener] = listener;
-    assignment[ShimDescriptors::kSpec] = memory->get();
-    assignment[ShimDescriptors::kDirectory] = directory;
+    assignment.descriptors.fill(-1);
+    assignment[ShimDescriptors::kDirectory] = listed ? directory_ : -1;
     assignment[ShimDescriptors::kCwd] = descriptors.cwd;
     assignment[ShimDescriptors::kLifeline] = descriptors.lifeline;
     assignment[ShimDescriptors::kSlots] = descriptors.slots;
@@ -91,15 +74,45 @@ Result<LaunchedShim> ShimLauncher::guard(const OperationSpec& spec, const Launch
     assignment[ShimDescriptors::kNextTurn] = descriptors.next_turn;
     for (int fd = 0; fd < 3; ++fd)
         assignment[ShimDescriptors::kStdin + fd] = descriptors.stdio[static_cast<std::size_t>(fd)];
-    if (auto shim = assign(assignment)) return std::move(*shim);
-    return start(assignment);
+    assignment.description = encode(spec, settings);
+    const OperationId name = listed ? spec.id : 0;
+    if (assignment.description.size() <= kDescriptionLimit)
+        if (auto shim = assign(name, assignment)) return std::move(*shim);
+
+    const auto memory = make_description(assignment.description);
+    if (!memory) return std::unexpected(memory.error());
+    assignment[ShimDescriptors::kSpec] = memory->get();
+    UniqueFd listener;
+    if (listed) {
+        auto made = listen_for_supervisors(directory_, spec.id);
+        if (!made) return std::unexpected(made.error());
+        listener = std::move(*made);
+        kill_point("bound");
+    }
+    assignment[ShimDescriptors::kListener] = listener.get();
+    auto shim = start(assignment);
+    if (shim) shim->listens_as = name;
+    return shim;
 }
 
 // One that has died meanwhile, or cannot be told at once, is passed over.
-std::optional<LaunchedShim> ShimLauncher::assign(const BorrowedAssignment& assignment) {
+std::optional<LaunchedShim> ShimLauncher::assign(OperationId id, BorrowedAssignment& assignment) {
     while (pool_ != nullptr) {
         auto shim = pool_->take();
         if (!shim) break;
+        UniqueFd listener;
+        if (id != 0) {
+            auto named = give_name(id, *shim);
+            if (!named) {
+                pool_->put(std::move(*shim));
+                break;
+            }
+            listener = std::move(*named);
+            kill_point("bound");
+        } else {
+            pool_->take_name_off(*shim);
+        }
+        assignment[ShimDescriptors::kListener] = listener.get();
         if (send_assignment(shim->channel.get(), assignment)) {
             kill_point("assigned");
             // Somebody may have stopped it.
@@ -109,6 +122,18 @@ std::optional<LaunchedShim> ShimLauncher::assign(const BorrowedAssignment& assig
         pool_->end(std::move(*shim));
     }
     return std::nullopt;
+}
+
+// Where the shim has a listening socket, that gets the operation's name. Where it has none, or its name is
+// gone, a new one is returned.
+Result<UniqueFd> ShimLauncher::give_name(OperationId id, LaunchedShim& shim) const {
+    const OperationId before = std::exchange(shim.listens_as, id);
+    if (before != 0 && ::renameat(directory_, idle_channel_name(before).c_str(), directory_,
+                                  channel_name(id).c_str()) == 0)
+        return UniqueFd();
+    auto listener = listen_for_supervisors(directory_, id);
+    if (!listener) shim.listens_as = 0;
+    return listener;
 }
 
 Result<LaunchedShim> ShimLauncher::start(const BorrowedAssignment& assignment) {

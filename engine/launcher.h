@@ -36,8 +36,9 @@ public:
                                                  const LaunchDescriptors& descriptors) = 0;
 };
 
-// The real one. The listening socket of the channel is made here and inherited by the shim: whoever finds its
-// name can connect from that moment on, so there is no time in which a running shim cannot be found.
+// The real one. The listening socket of the channel is made here and inherited by the shim, or the shim has
+// it already and it is only renamed: whoever finds its name can connect from that moment on, so there is no
+// time in which a running shim cannot be found.
 class ShimLauncher final : public Launcher {
 public:
     // `directory` is where channels and exit records are; borrowed.
@@ -55,10 +56,11 @@ private:
     ShimLauncher(std::string shim_path, int directory, UniqueFd null)
         : shim_path_(std::move(shim_path)), directory_(directory), null_(std::move(null)) {}
 
-    // `listener` and `directory` are -1 for one that is not listed.
+    // `listed`: it is an operation, so that its shim is to be found by a name.
     Result<LaunchedShim> guard(const OperationSpec& spec, const LaunchSettings& settings,
-                               const LaunchDescriptors& descriptors, int listener, int directory);
-    std::optional<LaunchedShim> assign(const BorrowedAssignment& assignment);
+                               const LaunchDescriptors& descriptors, bool listed);
+    std::optional<LaunchedShim> assign(OperationId id, BorrowedAssignment& assignment);
+    Result<UniqueFd> give_name(OperationId id, LaunchedShim& shim) const;
     Result<LaunchedShim> start(const BorrowedAssignment& assignment);
 
     std::string shim_path_;

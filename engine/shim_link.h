@@ -47,9 +47,8 @@ public:
     // child.
     void release();
 
-    // Instead of release(), for a shim that can stay: it waits for its next operation, and is the caller's
-    // again.
-    // Nothing, where it cannot be told so now.
+    // Instead of release(), for a shim that can stay: it is the caller's again, held until it is told
+    // something. Nothing, where something else is still to be told.
     std::optional<LaunchedShim> keep();
 
     // Says nothing more: the shim obeys what was sent, and then finds itself without a supervisor. Closing
@@ -81,6 +80,7 @@ private:
     Loop& loop_;
     Callbacks callbacks_;
     Child process_;
+    OperationId listens_as_ = 0;
     UniqueFd peer_;  // of one that is not our child, once somebody needs it
     UniqueFd channel_;
     std::unique_ptr<Watch> channel_watch_;

@@ -1,7 +1,11 @@
 #include "engine/shim_pool.h"
 
+#include <fcntl.h>
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <utility>
 
 #include "engine/process/pidfd.h"
@@ -11,12 +15,17 @@ namespace cancelable {
 namespace {
 
 constexpr std::size_t kKept = 2;
+constexpr std::chrono::milliseconds kHold{20};
 constexpr std::chrono::seconds kLook{1};
 constexpr std::chrono::seconds kPartingPatience{1};
 
 }  // namespace
 
-ShimPool::ShimPool(Loop& loop) : loop_(loop), timer_(loop, [this] { trim(); }) {}
+ShimPool::ShimPool(Loop& loop, int directory)
+    : loop_(loop),
+      directory_(directory),
+      release_timer_(loop, [this] { release_held(); }),
+      trim_timer_(loop, [this] { trim(); }) {}
 
 ShimPool::~ShimPool() {
     while (!idle_.empty())
@@ -29,7 +38,12 @@ ShimPool::~ShimPool() {
 }
 
 void ShimPool::put(LaunchedShim shim) {
+    if (shim.listens_as != 0)
+        ::renameat(directory_, channel_name(shim.listens_as).c_str(), directory_,
+                   idle_channel_name(shim.listens_as).c_str());
+    shim.is_held = true;
     idle_.push_back(std::move(shim));
+    if (!release_timer_.is_active()) release_timer_.start(kHold);
     const auto entry = std::prev(idle_.end());
     const auto listen = [this, entry](Readiness) {
         // It may have said more of its last operation than that it was over.
@@ -47,9 +61,9 @@ void ShimPool::put(LaunchedShim shim) {
     else
         entry->watch = std::make_unique<Watch>(loop_, entry->channel.get(), listen);
     entry->watch->want(true, false);
-    if (idle_.size() > kKept && !timer_.is_active()) {
+    if (idle_.size() > kKept && !trim_timer_.is_active()) {
         spare_ = idle_.size();
-        timer_.start(kLook);
+        trim_timer_.start(kLook);
     }
 }
 
@@ -62,6 +76,11 @@ std::optional<LaunchedShim> ShimPool::take() {
 }
 
 void ShimPool::end(LaunchedShim shim) {
+    // Else it would leave the end of its last operation to the next supervisor, as a record.
+    if (shim.is_held)
+        static_cast<void>(
+            send_packet(shim.channel.get(), encode(ShimCommand{.kind = ShimCommandKind::release})));
+    take_name_off(shim);
     shim.watch.reset();
     shim.channel.reset();
     leaving_.push_back({std::move(shim.process), nullptr});
@@ -78,6 +97,18 @@ bool ShimPool::owns(pid_t pid) const noexcept {
     return std::ranges::any_of(idle_, is_it) || std::ranges::any_of(leaving_, is_it);
 }
 
+void ShimPool::take_name_off(LaunchedShim& shim) const noexcept {
+    const OperationId name = std::exchange(shim.listens_as, 0);
+    if (name != 0) ::unlinkat(directory_, idle_channel_name(name).c_str(), 0);
+}
+
+void ShimPool::release_held() {
+    const auto release = encode(ShimCommand{.kind = ShimCommandKind::release, .stay = true});
+    for (LaunchedShim& shim : idle_)
+        // One that cannot be told waits for its next operation all the same.
+        if (shim.is_held) shim.is_held = !send_packet(shim.channel.get(), release);
+}
+
 void ShimPool::trim() {
     // The oldest: those at the end are the ones that were in use.
     for (; spare_ > 0 && idle_.size() > kKept; --spare_) {
@@ -86,7 +117,7 @@ void ShimPool::trim() {
         end(std::move(shim));
     }
     spare_ = idle_.size();
-    if (idle_.size() > kKept) timer_.start(kLook);
+    if (idle_.size() > kKept) trim_timer_.start(kLook);
 }
 
 }  // namespace cancelable

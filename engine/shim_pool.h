@@ -10,6 +10,7 @@
 
 #include "engine/loop.h"
 #include "engine/process/spawn.h"
+#include "engine/shim/spec.h"
 
 namespace cancelable {
 
@@ -18,19 +19,25 @@ struct LaunchedShim {
     Child process;
     UniqueFd channel;
     std::unique_ptr<Watch> watch{};  // of the channel, to be handed over; none for a new shim
+    OperationId listens_as = 0;      // the last operation that it had the name of; 0: it does not listen
+    bool is_held = false;            // by its last operation, which is over
 };
 
 // Shims without an operation, kept for the next ones: to start a program costs more than to guard one. Two
 // stay for good, so that there is one when somebody starts a command by hand; what more there are goes once a
 // second has shown that it was not needed.
+//
+// A shim comes held by the operation before. The next one would release it, without a message of its own, so
+// it is not released before it has waited a moment for that.
 class ShimPool {
 public:
-    explicit ShimPool(Loop& loop);
+    // `directory` is where shims can be found by their names; borrowed.
+    ShimPool(Loop& loop, int directory);
 
     // Has them end, and waits for that, a second at most.
     ~ShimPool();
 
-    // One that was released to stay.
+    // One whose operation is over and safe.
     void put(LaunchedShim shim);
 
     // Whether it still lives is seen when it is sent something.
@@ -38,6 +45,9 @@ public:
 
     // Ends one that is of no use, and reaps it.
     void end(LaunchedShim shim);
+
+    // Nobody can find it any more.
+    void take_name_off(LaunchedShim& shim) const noexcept;
 
     bool owns(pid_t pid) const noexcept;
 
@@ -47,13 +57,16 @@ private:
         std::unique_ptr<Watch> death;  // reaps it
     };
 
+    void release_held();
     void trim();
 
     Loop& loop_;
+    int directory_;
     std::list<LaunchedShim> idle_;  // the last one is the next to be taken: its memory is warm
     std::list<Leaving> leaving_;
     std::size_t spare_ = 0;  // how many were idle all the time since the last look
-    Timer timer_;
+    Timer release_timer_;
+    Timer trim_timer_;
 };
 
 }  // namespace cancelable

@@ -68,7 +68,7 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                                          remove_traces(operations_.get(), id);
                                  }}),
       ids_(runtime_.get(), state_.get()),
-      idle_shims_(loop),
+      idle_shims_(loop, operations_.get()),
       launcher_(std::move(launcher)),
       notes_(loop, registry_, operations_.get(),
              [this](OperationId id, const auto& edit) { return change(id, edit); }),

@@ -102,7 +102,8 @@ int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& i
 
     Commands commands(source->get(), {input.null_separated, std::move(command)});
     SpoolPool pool(temporary_directory(), std::min(spools, jobs + kMostWaiting));
-    Printer printer(pool, STDOUT_FILENO, STDERR_FILENO, settings->batch.keep_order);
+    // One at a time end in the order of the input, and the next may have begun before we hear of an end.
+    Printer printer(pool, STDOUT_FILENO, STDERR_FILENO, settings->batch.keep_order || jobs == 1);
     // Not where the end of one decides on the next, nor where a command is told its slot; nor where it is the
     // supervisor that knows the end, since it waits for operations that the command has started.
     const bool starts_ahead = jobs <= kMostSlots && 2 * jobs + kOtherDescriptors <= spools &&

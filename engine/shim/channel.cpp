@@ -36,10 +36,18 @@ std::vector<Number> get_list(ByteReader& in) {
     return numbers;
 }
 
+void put_blob(ByteWriter& out, const std::vector<std::byte>& blob) {
+    out.put(std::string_view(reinterpret_cast<const char*>(blob.data()), blob.size()));
+}
+
 }  // namespace
 
 std::string channel_name(OperationId id) {
     return std::to_string(id) + ".channel";
+}
+
+std::string idle_channel_name(OperationId id) {
+    return std::to_string(id) + ".idle";
 }
 
 std::string exit_record_name(OperationId id) {
@@ -70,6 +78,7 @@ std::vector<std::byte> encode(const ShimCommand& command) {
     out.put(command.number);
     out.put(command.stay);
     out.put(command.given);
+    put_blob(out, command.description);
     return out.take();
 }
 
@@ -95,6 +104,8 @@ Result<ShimCommand> decode_command(std::span<const std::byte> packet) {
     command.number = in.get<std::uint64_t>();
     command.stay = in.get<bool>();
     command.given = in.get<std::uint64_t>();
+    const auto description = std::as_bytes(std::span(in.get_text()));
+    command.description.assign(description.begin(), description.end());
     if (in.is_damaged()) return failure(ErrorCode::protocol, "a command for a shim is cut short");
     return command;
 }
@@ -211,7 +222,7 @@ Result<> send_packet(int socket, std::span<const std::byte> packet, std::span<co
 }
 
 Result<> send_assignment(int socket, const BorrowedAssignment& assignment) {
-    ShimCommand command{.kind = ShimCommandKind::assign};
+    ShimCommand command{.kind = ShimCommandKind::assign, .description = assignment.description};
     std::vector<int> given;
     for (std::size_t i = 0; i < assignment.descriptors.size(); ++i) {
         if (assignment.descriptors[i] < 0) continue;
@@ -253,14 +264,21 @@ Result<Packet> receive_packet(int socket) {
     return packet;
 }
 
+Assignment take_assignment(ShimCommand command, Packet packet) {
+    Assignment assignment;
+    auto next = packet.descriptors.begin();
+    for (std::size_t i = 0; i < assignment.descriptors.size(); ++i)
+        if ((command.given >> i & 1) != 0 && next != packet.descriptors.end())
+            assignment.descriptors[i] = std::move(*next++);
+    assignment.description = std::move(command.description);
+    return assignment;
+}
+
 Result<> write_exit_record(int directory, const OperationSpec& spec, const ShimReport& report,
                            std::string_view why_lost) {
     ByteWriter out;
-    const auto put_blob = [&out](const std::vector<std::byte>& blob) {
-        out.put(std::string_view(reinterpret_cast<const char*>(blob.data()), blob.size()));
-    };
-    put_blob(encode(spec, LaunchSettings{}));
-    put_blob(encode(report));
+    put_blob(out, encode(spec, LaunchSettings{}));
+    put_blob(out, encode(report));
     out.put(why_lost);
     const std::string name = exit_record_name(spec.id);
     const std::string draft = exit_record_draft_name(spec.id);

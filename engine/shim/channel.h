@@ -10,8 +10,10 @@
 // with a supervisor is made good by the next. Once `over` is reported, the shim waits to be released; if
 // nobody is there to do it, it leaves the report as `<id>.exit` in the runtime directory.
 //
-// A shim that can be used again says so in its last report (`can_stay`). Released with `stay` it waits on the
-// same channel until it is assigned the next operation, or until the channel closes.
+// A shim that can be used again says so in its last report (`can_stay`). Its next operation can be assigned at
+// once, which releases it from the one before; or it is released with `stay`, and waits on the same channel
+// until it is assigned one, or until the channel closes. It keeps its listening socket, whose name is
+// `<id>.idle` meanwhile.
 #pragma once
 
 #include <sys/types.h>
@@ -38,8 +40,8 @@ namespace cancelable {
 // through the channel. The shim of a command that is no operation has no listener and no directory.
 struct ShimDescriptors {
     static constexpr int kChannel = 3;
-    static constexpr int kListener = 4;
-    static constexpr int kSpec = 5;       // the memfd with encode(spec, launch)
+    static constexpr int kListener = 4;   // missing, where there is a directory: the one it has kept
+    static constexpr int kSpec = 5;       // the memfd with encode(spec, launch); missing: it came as bytes
     static constexpr int kDirectory = 6;  // where <id>.channel and <id>.exit are
     static constexpr int kCwd = 7;        // may be missing: then it is what the description names
     static constexpr int kLifeline = 8;   // may be missing
@@ -55,10 +57,11 @@ struct ShimDescriptors {
     static constexpr std::size_t kCount = kLast - kFirst + 1;
 };
 
-// What a shim is to work with, by the numbers of ShimDescriptors.
+// What a shim is to work with; its descriptors by the numbers of ShimDescriptors.
 template <class Descriptor>
 struct AssignmentOf {
     std::array<Descriptor, ShimDescriptors::kCount> descriptors;
+    std::vector<std::byte> description{};  // encode(spec, launch); empty: it is in the memfd
 
     Descriptor& operator[](int number) {
         return descriptors[static_cast<std::size_t>(number - ShimDescriptors::kFirst)];
@@ -74,8 +77,9 @@ inline constexpr std::size_t kMessageLimit =
     4096;  // of a cancelation's message, in bytes; longer ones are cut
 inline constexpr std::size_t kPacketLimit = 64 * 1024;
 
-std::string channel_name(OperationId id);      // "<id>.channel"
-std::string exit_record_name(OperationId id);  // "<id>.exit"
+std::string channel_name(OperationId id);       // "<id>.channel"
+std::string idle_channel_name(OperationId id);  // "<id>.idle", of a shim that waits for its next operation
+std::string exit_record_name(OperationId id);   // "<id>.exit"
 std::string exit_record_draft_name(OperationId id);
 
 enum class ShimCommandKind : std::uint8_t {
@@ -106,6 +110,7 @@ struct ShimCommand {
     std::uint64_t number = 0;
     bool stay = false;        // release: not to end, but to wait for the next operation
     std::uint64_t given = 0;  // assign: which descriptors the packet brings, bit 0 for the first
+    std::vector<std::byte> description{};  // assign: see AssignmentOf
 };
 
 struct ReportedCancelation {
@@ -168,7 +173,8 @@ Result<ShimReport> decode_report(std::span<const std::byte> packet);
 // The descriptors go along, kCount at the most.
 Result<> send_packet(int socket, std::span<const std::byte> packet, std::span<const int> descriptors = {});
 
-// Gives a shim that stays its next operation.
+// Gives a shim that stays its next operation. A description must not be longer than kDescriptionLimit.
+inline constexpr std::size_t kDescriptionLimit = kPacketLimit - 1024;
 Result<> send_assignment(int socket, const BorrowedAssignment& assignment);
 
 struct Packet {
@@ -180,6 +186,9 @@ struct Packet {
     }
 };
 Result<Packet> receive_packet(int socket);
+
+// What an `assign` has brought.
+Assignment take_assignment(ShimCommand command, Packet packet);
 
 // `<id>.exit`: the operation's description without its environment, and the last report. It appears whole or
 // not at all.

@@ -39,6 +39,7 @@ std::vector<const char*> pointers_to(const std::vector<std::string>& words) {
 
 Shim::Shim(ShimSelf& self, Assignment assignment)
     : self_(self),
+      description_(std::move(assignment.description)),
       spec_memory_(std::move(assignment[ShimDescriptors::kSpec])),
       listener_(std::move(assignment[ShimDescriptors::kListener])),
       directory_(std::move(assignment[ShimDescriptors::kDirectory])),
@@ -50,11 +51,16 @@ Shim::Shim(ShimSelf& self, Assignment assignment)
             std::move(assignment[ShimDescriptors::kNextTurn])) {
     // The supervisor has said so before, and the kernel names to whoever connects the process that said it
     // last: so a later supervisor knows the process behind a channel, also of a shim that does not answer.
-    if (listener_) static_cast<void>(::listen(listener_.get(), 4));
+    if (listener_) {
+        static_cast<void>(::listen(listener_.get(), 4));
+        self_.listener.reset();
+    } else if (directory_) {
+        listener_ = std::move(self_.listener);
+    }
 }
 
 Result<> Shim::start() {
-    auto decoded = read_description(spec_memory_.get());
+    auto decoded = spec_memory_ ? read_description(spec_memory_.get()) : decode_spec(description_);
     if (!decoded) return std::unexpected(decoded.error());
     spec_ = std::move(decoded->spec);
     report_.id = spec_.id;
@@ -407,7 +413,7 @@ bool Shim::can_stay() const noexcept {
     return no_children_ && Inheritance::of_this_process() == self_.inheritance;
 }
 
-void Shim::send_report(bool with_spec) {
+void Shim::send_report(bool with_description) {
     report_.signals = canceller_.signals();
     report_.processes = canceller_.processes();
     report_.shields = shields_.count();
@@ -419,8 +425,11 @@ void Shim::send_report(bool with_spec) {
             wall_now() + std::chrono::duration_cast<std::chrono::microseconds>(*held_until - Clock::now());
     report_is_due_ = false;
     if (!channel_) return;
+    if (with_description && !spec_memory_)
+        if (auto memory = make_description(description_)) spec_memory_ = std::move(*memory);
     const int memory = spec_memory_.get();
-    const auto sent = send_packet(channel_.get(), encode(report_), std::span(&memory, with_spec ? 1 : 0));
+    const auto sent = send_packet(channel_.get(), encode(report_),
+                                  std::span(&memory, with_description && spec_memory_ ? 1 : 0));
     if (sent) return;
     if (sent.error().os_errno == EAGAIN || sent.error().os_errno == ENOBUFS)
         report_is_due_ = true;
@@ -437,11 +446,11 @@ void Shim::read_channel() {
             channel_.reset();
             return;
         }
-        if (auto command = decode_command(packet->bytes)) obey(*command, packet->take_descriptor());
+        if (auto command = decode_command(packet->bytes)) obey(std::move(*command), std::move(*packet));
     }
 }
 
-void Shim::obey(const ShimCommand& command, UniqueFd descriptor) {
+void Shim::obey(ShimCommand command, Packet packet) {
     switch (command.kind) {
         case ShimCommandKind::cancel:
             cancel({.reason = command.reason,
@@ -459,17 +468,27 @@ void Shim::obey(const ShimCommand& command, UniqueFd descriptor) {
             pause(command);
             return;
         case ShimCommandKind::shield:
-            raise_shield(std::move(descriptor), command.limit);
+            raise_shield(packet.take_descriptor(), command.limit);
             return;
         case ShimCommandKind::release:
-            if (!report_.over) return;
-            remove_presence(directory_.get(), spec_.id);
-            released_ = true;
-            stays_ = command.stay && report_.can_stay;
+            if (report_.over) release(command.stay && report_.can_stay);
             return;
         case ShimCommandKind::assign:
-            return;  // There is one already.
+            if (!report_.over || !report_.can_stay) return;  // There is one already.
+            release(true);
+            next_ = take_assignment(std::move(command), std::move(packet));
+            return;
     }
+}
+
+// What its operation has in the directory is the supervisor's to remove, where there is one that goes on.
+void Shim::release(bool to_stay) {
+    released_ = true;
+    stays_ = to_stay;
+    if (!to_stay)
+        remove_presence(directory_.get(), spec_.id);
+    else if (listener_)
+        self_.listener = std::move(listener_);
 }
 
 // The one who holds the other end waits for our pid: whose signals reach its command without its help. Where

@@ -5,6 +5,8 @@
 #include <array>
 #include <chrono>
 #include <optional>
+#include <utility>
+#include <vector>
 
 #include "engine/process/fd.h"
 #include "engine/process/tree.h"
@@ -41,8 +43,9 @@ public:
     // Until released and without children.
     void serve();
 
-    // Afterwards: whether the supervisor wants to assign another operation.
+    // Afterwards: whether the supervisor wants to assign another operation, and that, where it has done so.
     bool stays() const noexcept { return stays_; }
+    std::optional<Assignment> take_next() noexcept { return std::exchange(next_, std::nullopt); }
 
 private:
     using Clock = TreeCanceller::Clock;
@@ -57,7 +60,8 @@ private:
     void handle_signals();
     void accept_supervisor();
     void read_channel();
-    void obey(const ShimCommand& command, UniqueFd descriptor);
+    void obey(ShimCommand command, Packet packet);
+    void release(bool to_stay);
     void raise_shield(UniqueFd holder, std::chrono::milliseconds limit);
     void end_tree(const StopPlan& plan);
     void check_timers();
@@ -70,12 +74,13 @@ private:
     void note_pause();
     void note_progress();
     void declare_over();
-    void send_report(bool with_spec);
+    void send_report(bool with_description);
     void supervisor_lost();
     bool is_finished() const noexcept;
 
     ShimSelf& self_;
     UniqueFd& channel_ = self_.channel;
+    std::vector<std::byte> description_;  // empty: it is in the memory
     UniqueFd spec_memory_;
     UniqueFd listener_;   // none: nobody can adopt this shim
     UniqueFd directory_;  // none: it leaves no record
@@ -92,6 +97,7 @@ private:
     bool no_children_ = false;
     bool released_ = false;
     bool stays_ = false;
+    std::optional<Assignment> next_;
     bool report_is_due_ = false;  // could not be sent yet: the channel was full
     Clock::time_point started_{};
     std::optional<Clock::time_point> timeout_at_;

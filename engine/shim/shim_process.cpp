@@ -81,9 +81,10 @@ int ShimProcess::run() {
             if (!shim.start()) return kFailed;
             shim.serve();
             stays = shim.stays();
+            assignment = shim.take_next();
         }
         if (!stays || !self_.channel) return 0;
-        assignment = await_assignment();
+        if (!assignment) assignment = await_assignment();
     }
     return 0;
 }
@@ -101,16 +102,10 @@ std::optional<Assignment> ShimProcess::await_assignment() {
         auto packet = receive_packet(self_.channel.get());
         if (!packet && packet.error().os_errno == EAGAIN) continue;
         if (!packet || packet->bytes.empty()) return std::nullopt;
-        const auto command = decode_command(packet->bytes);
+        auto command = decode_command(packet->bytes);
         // Others are for the operation before, and come too late.
-        if (!command || command->kind != ShimCommandKind::assign) continue;
-        Assignment assignment;
-        auto next = packet->descriptors.begin();
-        for (std::size_t i = 0; i < assignment.descriptors.size(); ++i)
-            if ((command->given >> i & 1) != 0 && next != packet->descriptors.end())
-                assignment.descriptors[i] = std::move(*next++);
-        drop_signals(self_.signals.get());
-        return assignment;
+        if (command && command->kind == ShimCommandKind::assign)
+            return take_assignment(std::move(*command), std::move(*packet));
     }
 }
 

@@ -15,8 +15,9 @@ namespace cancelable {
 // What a shim's process is and has, whichever operation it guards.
 struct ShimSelf {
     Title title;
-    UniqueFd channel{};  // to the supervisor; none: there is nobody at the other end
-    UniqueFd signals{};  // a signalfd for whatever is sent to the shim
+    UniqueFd channel{};   // to the supervisor; none: there is nobody at the other end
+    UniqueFd listener{};  // of the operation before, for the next one
+    UniqueFd signals{};   // a signalfd for whatever is sent to the shim
     pid_t pid = 0;
     std::uint64_t start_time = 0;
     Inheritance inheritance{};
@@ -26,7 +27,7 @@ struct ShimSelf {
 };
 
 // The process of cancelable-shim: guards one operation, and as long as its supervisor keeps it, the next
-// ones. Between two it has no child, no file and nothing of the operation before.
+// ones. Between two it has no child, no file and nothing of the operation before but its listening socket.
 class ShimProcess {
 public:
     ShimProcess(int argc, char** argv) noexcept : self_{.title = Title(argc, argv)} {}

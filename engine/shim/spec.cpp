@@ -1,8 +1,9 @@
 #include "engine/shim/spec.h"
 
+#include <fcntl.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
-#include "engine/process/fd.h"
 #include "engine/shim/bytes.h"
 
 namespace cancelable {
@@ -138,6 +139,16 @@ Result<DecodedSpec> read_description(int memory) {
         bytes.resize(2 * size);
     }
     return decode_spec(std::span(bytes).first(size));
+}
+
+Result<UniqueFd> make_description(std::span<const std::byte> blob) {
+    UniqueFd memory(::memfd_create("operation", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+    if (!memory) return system_error("cannot get memory for the description of an operation");
+    if (auto written = write_all(memory.get(), blob); !written) return std::unexpected(written.error());
+    // A shim reads it, and a supervisor that adopts it: neither may find it changed under its hands.
+    if (::fcntl(memory.get(), F_ADD_SEALS, F_SEAL_WRITE | F_SEAL_GROW | F_SEAL_SHRINK | F_SEAL_SEAL) != 0)
+        return system_error("cannot seal the description of an operation");
+    return memory;
 }
 
 }  // namespace cancelable

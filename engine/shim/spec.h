@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/process/error.h"
+#include "engine/process/fd.h"
 #include "engine/process/spawn.h"
 #include "engine/process/wall_time.h"
 #include "engine/shim/version.h"
@@ -74,8 +75,8 @@ struct LaunchSettings {
     unsigned closed_stdio = 0;  // bit n: the caller had descriptor n closed, so the command gets it closed
 };
 
-// The two above as the one blob that a shim is started with. The shim keeps it in a sealed memfd, which it
-// hands to the supervisor that adopts it: environments are thus never on disk.
+// The two above as the one blob that a shim is started with. The shim keeps it in its memory or in a sealed
+// memfd, and hands such a memfd to the supervisor that adopts it: environments are thus never on disk.
 std::vector<std::byte> encode(const OperationSpec& spec, const LaunchSettings& launch);
 
 struct DecodedSpec {
@@ -88,5 +89,8 @@ Result<DecodedSpec> decode_spec(std::span<const std::byte> blob);
 
 // From the memfd that it came in.
 Result<DecodedSpec> read_description(int memory);
+
+// A memfd with the blob in it, which nobody can change any more.
+Result<UniqueFd> make_description(std::span<const std::byte> blob);
 
 }  // namespace cancelable

@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <chrono>
 #include <filesystem>
 #include <stdexcept>
@@ -104,8 +105,10 @@ void World::restart() {
 }
 
 void World::wait_until_released() const {
-    wait_until("the release of what has ended",
-               [&] { return std::filesystem::is_empty(runtime_directory() + "/ops"); });
+    wait_until("the release of what has ended", [&] {
+        return std::ranges::all_of(std::filesystem::directory_iterator(runtime_directory() + "/ops"),
+                                   [](const auto& entry) { return entry.path().extension() == ".idle"; });
+    });
 }
 
 void World::run(Words arguments) const {

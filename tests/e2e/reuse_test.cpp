@@ -57,7 +57,7 @@ TEST_CASE("an idle shim has nothing of the operation before it") {
         CHECK_MESSAGE(is_own, what);
         ++count;
     }
-    CHECK(count == 5);  // stdio, channel, signals
+    CHECK(count == 6);  // stdio, channel, signals, the socket that it listens at
     CHECK(descendants(shim).empty());
 }
 
