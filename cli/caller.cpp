@@ -17,7 +17,13 @@
 namespace cancelable::cli {
 namespace {
 
-constexpr std::size_t kUsualEnvironment = 4096;
+// Of an open directory; empty where nobody knows.
+std::string path_of(const UniqueFd& directory) {
+    char text[PATH_MAX];
+    const std::string link = fmt::format("/proc/self/fd/{}", directory.get());
+    const ssize_t length = ::readlink(link.c_str(), text, sizeof text);
+    return {text, length > 0 ? static_cast<std::size_t>(length) : 0};
+}
 
 }  // namespace
 
@@ -52,18 +58,24 @@ LaunchSettings caller_settings() {
     return settings;
 }
 
-Result<UniqueFd> environment_with(const Variables& on_top) {
-    std::string bytes;
-    bytes.reserve(kUsualEnvironment);
+std::vector<std::string> environment_with(const Variables& on_top) {
+    std::vector<std::string> environment;
     for (char** entry = ::environ; entry != nullptr && *entry != nullptr; ++entry) {
         const std::string_view variable(*entry);
         const auto replaces = [&](const auto& set) {
             return variable.starts_with(set.first) && variable.substr(set.first.size()).starts_with('=');
         };
-        if (std::ranges::none_of(on_top, replaces)) bytes.append(variable).push_back('\0');
+        if (std::ranges::none_of(on_top, replaces)) environment.emplace_back(variable);
     }
     for (const auto& [key, value] : on_top)
-        bytes.append(key).append("=").append(value).push_back('\0');
+        environment.push_back(key + '=' + value);
+    return environment;
+}
+
+Result<UniqueFd> in_memory(const std::vector<std::string>& environment) {
+    std::string bytes;
+    for (const std::string& variable : environment)
+        bytes.append(variable).push_back('\0');
     UniqueFd memory(::memfd_create("environment", MFD_CLOEXEC | MFD_ALLOW_SEALING));
     if (!memory) return system_error("cannot get memory for the environment");
     if (auto written = write_all(memory.get(), std::as_bytes(std::span(bytes))); !written)
@@ -76,13 +88,11 @@ Result<WorkingDirectory> open_working_directory(const std::string& path) {
     auto fd = open_file(path.empty() ? "." : path.c_str(), O_PATH | O_DIRECTORY);
     if (!fd) return std::unexpected(fd.error());
     directory.fd = std::move(*fd);
+    // Not by way of /proc, where that can be: for a process that asks the first time it is slow.
     char text[PATH_MAX];
-    const std::string link = fmt::format("/proc/self/fd/{}", directory.fd.get());
-    const ssize_t length = ::readlink(link.c_str(), text, sizeof text);
-    if (length > 0)
-        directory.text.assign(text, static_cast<std::size_t>(length));
-    else
-        directory.text = path.empty() ? "." : path;
+    if (path.empty() && ::getcwd(text, sizeof text) != nullptr && text[0] == '/') directory.text = text;
+    if (directory.text.empty()) directory.text = path_of(directory.fd);
+    if (directory.text.empty()) directory.text = path.empty() ? "." : path;
     return directory;
 }
 

@@ -18,10 +18,12 @@ unsigned fill_closed_stdio() noexcept;
 // resource limits.
 LaunchSettings caller_settings();
 
-// The environment of this process with some variables set on top, as operation.run takes it for a descriptor:
-// each variable with a zero byte behind it.
+// The environment of this process with some variables set on top.
 using Variables = std::vector<std::pair<std::string, std::string>>;
-Result<UniqueFd> environment_with(const Variables& on_top);
+std::vector<std::string> environment_with(const Variables& on_top);
+
+// As operation.run takes it for a descriptor: each variable with a zero byte behind it.
+Result<UniqueFd> in_memory(const std::vector<std::string>& environment);
 
 struct WorkingDirectory {
     UniqueFd fd;       // O_PATH: enough to start a command in, and permitted where reading is not

@@ -11,6 +11,19 @@
 #include "cli/selector_options.h"
 
 namespace cancelable::cli {
+namespace {
+
+// Of an environment, in bytes. A larger one is quicker to pass in memory of its own.
+constexpr std::size_t kMostInRequest = 4096;
+
+std::size_t size_of(const std::vector<std::string>& environment) noexcept {
+    std::size_t size = 0;
+    for (const std::string& variable : environment)
+        size += variable.size() + 1;
+    return size;
+}
+
+}  // namespace
 
 void PreparedRun::pass(const char* meaning, int fd) {
     params.descriptors.emplace_back(meaning);
@@ -35,7 +48,7 @@ std::string random_key() {
 }
 
 Result<PreparedRun> prepare_run(const Globals& globals, const RunSettings& settings,
-                                std::vector<std::string> command) {
+                                std::vector<std::string> command, bool for_many) {
     PreparedRun prepared;
     ipc::RunParams& params = prepared.params;
     const auto socket = globals.socket_path();
@@ -66,9 +79,12 @@ Result<PreparedRun> prepare_run(const Globals& globals, const RunSettings& setti
     params.watch = !settings.detach;
 
     prepared.pass("cwd", std::move(cwd->fd));
-    auto environment = environment_with(settings.env);
-    if (!environment) return std::unexpected(environment.error());
-    prepared.pass("environment", std::move(*environment));
+    params.launch.environment = environment_with(settings.env);
+    if (for_many || size_of(params.launch.environment) > kMostInRequest) {
+        auto memory = in_memory(std::exchange(params.launch.environment, {}));
+        if (!memory) return std::unexpected(memory.error());
+        prepared.pass("environment", std::move(*memory));
+    }
     return prepared;
 }
 

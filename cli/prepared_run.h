@@ -22,9 +22,9 @@ struct PreparedRun {
 };
 
 // With all that does not depend on how it is waited for: what a command inherits, the working directory, and
-// what the settings say. Neither stdio nor a lifeline.
+// what the settings say. Neither stdio nor a lifeline. `for_many`: it is the model of many requests.
 Result<PreparedRun> prepare_run(const Globals& globals, const RunSettings& settings,
-                                std::vector<std::string> command);
+                                std::vector<std::string> command, bool for_many);
 
 // A pipe that hangs up when this process is gone, where the settings want one.
 Result<> pass_lifeline(PreparedRun& prepared, const RunSettings& settings);

@@ -68,11 +68,13 @@ std::string parent_directory(const std::string& path) {
 }
 
 Result<> ensure_private_directory(const std::string& path) {
-    if (::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
-        return system_error(fmt::format("cannot create the directory \"{}\"", path));
     struct stat status{};
-    if (::lstat(path.c_str(), &status) != 0)
-        return system_error(fmt::format("cannot look at the directory \"{}\"", path));
+    if (::lstat(path.c_str(), &status) != 0) {
+        if (errno == ENOENT && ::mkdir(path.c_str(), 0700) != 0 && errno != EEXIST)
+            return system_error(fmt::format("cannot create the directory \"{}\"", path));
+        if (::lstat(path.c_str(), &status) != 0)
+            return system_error(fmt::format("cannot look at the directory \"{}\"", path));
+    }
     if (!S_ISDIR(status.st_mode))
         return failure(ErrorCode::refused,
                        fmt::format("\"{}\" is no directory: remove it, or choose another place", path));

@@ -13,7 +13,7 @@ file(GLOB_RECURSE sources RELATIVE ${ROOT}
 foreach(file IN LISTS sources)
   file(STRINGS ${ROOT}/${file} streams REGEX "std::(cin|cout|cerr|clog)")
   if(streams)
-    violation(${file} "${streams}" "the standard streams are not set up: see cli/no_streams.cpp")
+    violation(${file} "${streams}" "the standard streams are not set up: see cli/lean_start.cpp")
   endif()
   file(STRINGS ${ROOT}/${file} lines REGEX "^[ \t]*#[ \t]*include")
   foreach(line IN LISTS lines)
