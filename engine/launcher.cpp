@@ -17,21 +17,20 @@ namespace cancelable {
 namespace {
 
 // By way of the directory's descriptor: the path stays short however deep the runtime directory lies.
-sockaddr_un channel_address(int directory, OperationId id) {
+sockaddr_un channel_address(int directory, const std::string& name) {
     sockaddr_un address{};
     address.sun_family = AF_UNIX;
-    std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", directory,
-                  channel_name(id).c_str());
+    std::snprintf(address.sun_path, sizeof address.sun_path, "/proc/self/fd/%d/%s", directory, name.c_str());
     return address;
 }
 
-Result<UniqueFd> listen_for_supervisors(int directory, OperationId id) {
+Result<UniqueFd> listen_for_supervisors(int directory, const std::string& name) {
     UniqueFd listener(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!listener) return system_error("cannot make a channel");
-    const sockaddr_un address = channel_address(directory, id);
+    const sockaddr_un address = channel_address(directory, name);
     const auto* generic = reinterpret_cast<const sockaddr*>(&address);
     if (::bind(listener.get(), generic, sizeof address) != 0 || ::listen(listener.get(), 4) != 0)
-        return system_error("cannot make the channel of operation " + std::to_string(id));
+        return system_error("cannot make the channel \"" + name + "\"");
     return listener;
 }
 
@@ -75,7 +74,7 @@ Result<LaunchedShim> ShimLauncher::guard(const OperationSpec& spec, const Launch
     for (int fd = 0; fd < 3; ++fd)
         assignment[ShimDescriptors::kStdin + fd] = descriptors.stdio[static_cast<std::size_t>(fd)];
     assignment.description = encode(spec, settings);
-    const OperationId name = listed ? spec.id : 0;
+    const std::string name = listed ? channel_name(spec.id) : std::string();
     if (assignment.description.size() <= kDescriptionLimit)
         if (auto shim = assign(name, assignment)) return std::move(*shim);
 
@@ -84,34 +83,36 @@ Result<LaunchedShim> ShimLauncher::guard(const OperationSpec& spec, const Launch
     assignment[ShimDescriptors::kSpec] = memory->get();
     UniqueFd listener;
     if (listed) {
-        auto made = listen_for_supervisors(directory_, spec.id);
+        auto made = listen_for_supervisors(directory_, name);
         if (!made) return std::unexpected(made.error());
         listener = std::move(*made);
         kill_point("bound");
     }
     assignment[ShimDescriptors::kListener] = listener.get();
     auto shim = start(assignment);
-    if (shim) shim->listens_as = name;
+    if (shim) shim->listens_at = name;
     return shim;
 }
 
 // One that has died meanwhile, or cannot be told at once, is passed over.
-std::optional<LaunchedShim> ShimLauncher::assign(OperationId id, BorrowedAssignment& assignment) {
+std::optional<LaunchedShim> ShimLauncher::assign(const std::string& name, BorrowedAssignment& assignment) {
     while (pool_ != nullptr) {
         auto shim = pool_->take();
         if (!shim) break;
+        // Its listening socket gets the operation's name. Where it has none, it is given one.
         UniqueFd listener;
-        if (id != 0) {
-            auto named = give_name(id, *shim);
-            if (!named) {
+        if (name.empty()) {
+            pool_->take_name_off(*shim);
+        } else if (!pool_->rename(*shim, name)) {
+            auto made = listen_for_supervisors(directory_, name);
+            if (!made) {
                 pool_->put(std::move(*shim));
                 break;
             }
-            listener = std::move(*named);
-            kill_point("bound");
-        } else {
-            pool_->take_name_off(*shim);
+            listener = std::move(*made);
+            shim->listens_at = name;
         }
+        if (!name.empty()) kill_point("bound");
         assignment[ShimDescriptors::kListener] = listener.get();
         if (send_assignment(shim->channel.get(), assignment)) {
             kill_point("assigned");
@@ -122,18 +123,6 @@ std::optional<LaunchedShim> ShimLauncher::assign(OperationId id, BorrowedAssignm
         pool_->end(std::move(*shim));
     }
     return std::nullopt;
-}
-
-// Where the shim has a listening socket, that gets the operation's name. Where it has none, or its name is
-// gone, a new one is returned.
-Result<UniqueFd> ShimLauncher::give_name(OperationId id, LaunchedShim& shim) const {
-    const OperationId before = std::exchange(shim.listens_as, id);
-    if (before != 0 && ::renameat(directory_, idle_channel_name(before).c_str(), directory_,
-                                  channel_name(id).c_str()) == 0)
-        return UniqueFd();
-    auto listener = listen_for_supervisors(directory_, id);
-    if (!listener) shim.listens_as = 0;
-    return listener;
 }
 
 Result<LaunchedShim> ShimLauncher::start(const BorrowedAssignment& assignment) {
@@ -169,7 +158,7 @@ Result<LaunchedShim> ShimLauncher::start(const BorrowedAssignment& assignment) {
 Result<UniqueFd> connect_to_shim(int directory, OperationId id) {
     UniqueFd channel(::socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!channel) return system_error("cannot make a channel");
-    const sockaddr_un address = channel_address(directory, id);
+    const sockaddr_un address = channel_address(directory, channel_name(id));
     if (::connect(channel.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0)
         return system_error("cannot connect to the shim of operation " + std::to_string(id));
     return channel;

@@ -59,8 +59,7 @@ private:
     // `listed`: it is an operation, so that its shim is to be found by a name.
     Result<LaunchedShim> guard(const OperationSpec& spec, const LaunchSettings& settings,
                                const LaunchDescriptors& descriptors, bool listed);
-    std::optional<LaunchedShim> assign(OperationId id, BorrowedAssignment& assignment);
-    Result<UniqueFd> give_name(OperationId id, LaunchedShim& shim) const;
+    std::optional<LaunchedShim> assign(const std::string& name, BorrowedAssignment& assignment);
     Result<LaunchedShim> start(const BorrowedAssignment& assignment);
 
     std::string shim_path_;

@@ -12,7 +12,7 @@ ShimLink::ShimLink(Loop& loop, LaunchedShim shim, Callbacks callbacks)
     : loop_(loop),
       callbacks_(std::move(callbacks)),
       process_(std::move(shim.process)),
-      listens_as_(shim.listens_as),
+      listens_at_(std::move(shim.listens_at)),
       channel_(std::move(shim.channel)),
       channel_watch_(std::move(shim.watch)) {
     watch_channel();
@@ -86,7 +86,8 @@ void ShimLink::release() {
 
 std::optional<LaunchedShim> ShimLink::keep() {
     if (!channel_ || !unsent_.empty()) return std::nullopt;
-    return LaunchedShim{std::move(process_), std::move(channel_), std::move(channel_watch_), listens_as_};
+    return LaunchedShim{std::move(process_), std::move(channel_), std::move(channel_watch_),
+                        std::move(listens_at_)};
 }
 
 void ShimLink::hang_up() noexcept {

@@ -7,6 +7,7 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "engine/loop.h"
@@ -80,7 +81,7 @@ private:
     Loop& loop_;
     Callbacks callbacks_;
     Child process_;
-    OperationId listens_as_ = 0;
+    std::string listens_at_;
     UniqueFd peer_;  // of one that is not our child, once somebody needs it
     UniqueFd channel_;
     std::unique_ptr<Watch> channel_watch_;

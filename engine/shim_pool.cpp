@@ -38,9 +38,6 @@ ShimPool::~ShimPool() {
 }
 
 void ShimPool::put(LaunchedShim shim) {
-    if (shim.listens_as != 0)
-        ::renameat(directory_, channel_name(shim.listens_as).c_str(), directory_,
-                   idle_channel_name(shim.listens_as).c_str());
     shim.is_held = true;
     idle_.push_back(std::move(shim));
     if (!release_timer_.is_active()) release_timer_.start(kHold);
@@ -97,16 +94,27 @@ bool ShimPool::owns(pid_t pid) const noexcept {
     return std::ranges::any_of(idle_, is_it) || std::ranges::any_of(leaving_, is_it);
 }
 
+bool ShimPool::rename(LaunchedShim& shim, std::string name) const {
+    const std::string before = std::exchange(shim.listens_at, std::move(name));
+    if (!before.empty() && ::renameat(directory_, before.c_str(), directory_, shim.listens_at.c_str()) == 0)
+        return true;
+    shim.listens_at.clear();
+    return false;
+}
+
 void ShimPool::take_name_off(LaunchedShim& shim) const noexcept {
-    const OperationId name = std::exchange(shim.listens_as, 0);
-    if (name != 0) ::unlinkat(directory_, idle_channel_name(name).c_str(), 0);
+    if (!shim.listens_at.empty()) ::unlinkat(directory_, shim.listens_at.c_str(), 0);
+    shim.listens_at.clear();
 }
 
 void ShimPool::release_held() {
     const auto release = encode(ShimCommand{.kind = ShimCommandKind::release, .stay = true});
-    for (LaunchedShim& shim : idle_)
-        // One that cannot be told waits for its next operation all the same.
-        if (shim.is_held) shim.is_held = !send_packet(shim.channel.get(), release);
+    for (LaunchedShim& shim : idle_) {
+        if (!std::exchange(shim.is_held, false)) continue;
+        rename(shim, idle_channel_name(shim.process.pid));
+        // One that cannot be told is released by its next operation all the same, or by its end.
+        shim.is_held = !send_packet(shim.channel.get(), release);
+    }
 }
 
 void ShimPool::trim() {

@@ -7,10 +7,10 @@
 #include <list>
 #include <memory>
 #include <optional>
+#include <string>
 
 #include "engine/loop.h"
 #include "engine/process/spawn.h"
-#include "engine/shim/spec.h"
 
 namespace cancelable {
 
@@ -19,7 +19,7 @@ struct LaunchedShim {
     Child process;
     UniqueFd channel;
     std::unique_ptr<Watch> watch{};  // of the channel, to be handed over; none for a new shim
-    OperationId listens_as = 0;      // the last operation that it had the name of; 0: it does not listen
+    std::string listens_at{};        // a name in the directory of channels; empty: nobody can find it
     bool is_held = false;            // by its last operation, which is over
 };
 
@@ -46,7 +46,8 @@ public:
     // Ends one that is of no use, and reaps it.
     void end(LaunchedShim shim);
 
-    // Nobody can find it any more.
+    // Where it is to be found from now on. False where it listens nowhere, or its name is gone.
+    bool rename(LaunchedShim& shim, std::string name) const;
     void take_name_off(LaunchedShim& shim) const noexcept;
 
     bool owns(pid_t pid) const noexcept;

@@ -62,8 +62,9 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                                  [this](OperationId id, const HistoryWriter::Source& source) {
                                      if (!store_)
                                          clearing_.later(id);
-                                     else if (source.had_no_other && !source.has_record)
-                                         remove_presence(operations_.get(), id);
+                                     else if (source.had_no_other && !source.has_record &&
+                                              source.report && source.report->started)
+                                         remove_beginning(operations_.get(), id);
                                      else
                                          remove_traces(operations_.get(), id);
                                  }}),

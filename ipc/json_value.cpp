@@ -290,6 +290,7 @@ bool JsonValue::operator==(std::string_view other) const {
 std::vector<JsonValue> JsonValue::elements() const {
     std::vector<JsonValue> found;
     if (kind() != Kind::array) return found;
+    found.reserve(size());
     for (std::uint32_t at = node_ + 1; at < node().next; at = content_->nodes[at].next)
         found.push_back({*content_, at});
     return found;
@@ -316,6 +317,7 @@ void JsonValue::for_each_member(Visit visit) const {
 
 std::vector<std::pair<JsonValue, JsonValue>> JsonValue::members() const {
     std::vector<std::pair<JsonValue, JsonValue>> found;
+    found.reserve(size());
     for_each_member([&](JsonValue name, JsonValue value) { found.emplace_back(name, value); });
     return found;
 }

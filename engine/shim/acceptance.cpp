@@ -73,8 +73,12 @@ Result<Acceptance> read_acceptance(int directory, OperationId id) {
     return system_error("cannot find the acceptance of operation " + std::to_string(id), ENOENT);
 }
 
-void remove_presence(int directory, OperationId id) noexcept {
+void remove_beginning(int directory, OperationId id) noexcept {
     ::unlinkat(directory, beginning_name(id).c_str(), 0);
+}
+
+void remove_presence(int directory, OperationId id) noexcept {
+    remove_beginning(directory, id);
     ::unlinkat(directory, channel_name(id).c_str(), 0);
 }
 

@@ -41,7 +41,9 @@ std::string beginning_name(OperationId id);   // "<id>.begun"
 std::string loss_name(OperationId id);        // "<id>.lost"
 
 // Takes off what each operation has there from its beginning to its end, and nothing else: its beginning, and
-// then its channel, since as long as that is there somebody looks for its shim.
+// then its channel, since as long as that is there somebody looks for its shim. The second is for a shim that
+// leaves; one that stays takes the channel along to its next operation.
+void remove_beginning(int directory, OperationId id) noexcept;
 void remove_presence(int directory, OperationId id) noexcept;
 
 // Takes off whatever of an operation is in the directory: its channel, its acceptance, its exit record. A

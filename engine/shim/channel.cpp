@@ -46,8 +46,8 @@ std::string channel_name(OperationId id) {
     return std::to_string(id) + ".channel";
 }
 
-std::string idle_channel_name(OperationId id) {
-    return std::to_string(id) + ".idle";
+std::string idle_channel_name(pid_t shim) {
+    return std::to_string(shim) + ".idle";
 }
 
 std::string exit_record_name(OperationId id) {

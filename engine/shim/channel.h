@@ -13,7 +13,7 @@
 // A shim that can be used again says so in its last report (`can_stay`). Its next operation can be assigned at
 // once, which releases it from the one before; or it is released with `stay`, and waits on the same channel
 // until it is assigned one, or until the channel closes. It keeps its listening socket, whose name is
-// `<id>.idle` meanwhile.
+// `<pid>.idle` meanwhile.
 #pragma once
 
 #include <sys/types.h>
@@ -77,9 +77,9 @@ inline constexpr std::size_t kMessageLimit =
     4096;  // of a cancelation's message, in bytes; longer ones are cut
 inline constexpr std::size_t kPacketLimit = 64 * 1024;
 
-std::string channel_name(OperationId id);       // "<id>.channel"
-std::string idle_channel_name(OperationId id);  // "<id>.idle", of a shim that waits for its next operation
-std::string exit_record_name(OperationId id);   // "<id>.exit"
+std::string channel_name(OperationId id);      // "<id>.channel"
+std::string idle_channel_name(pid_t shim);     // "<pid>.idle", while it waits for its next operation
+std::string exit_record_name(OperationId id);  // "<id>.exit"
 std::string exit_record_draft_name(OperationId id);
 
 enum class ShimCommandKind : std::uint8_t {

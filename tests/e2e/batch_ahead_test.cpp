@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 
@@ -193,6 +194,11 @@ TEST_CASE("an interrupted batch begins nothing of what it has started ahead") {
     CHECK_MESSAGE(finished.err.find("1 operation: 0 completed, 1 cancelled") != std::string::npos,
                   finished.err);
     CHECK(sandbox.strangers().empty());
+    // Nor is an acceptance left, of what has not begun.
+    wait_until("nothing but idle shims to be left", [&] {
+        return std::ranges::all_of(std::filesystem::directory_iterator(sandbox.runtime_directory() + "/ops"),
+                                   [](const auto& entry) { return entry.path().extension() == ".idle"; });
+    });
 }
 
 TEST_CASE("those that wait are cancelled before those whose end would be their beginning") {

@@ -29,6 +29,14 @@ pid_t idle_shim(Sandbox& sandbox, const std::string& script = "") {
     return shim;
 }
 
+// What is in the directory of operations, by the ends of the names.
+Words left_names(const Sandbox& sandbox) {
+    Words names;
+    for (const auto& entry : std::filesystem::directory_iterator(sandbox.runtime_directory() + "/ops"))
+        names.push_back(entry.path().extension());
+    return names;
+}
+
 Json last_operation(Sandbox& sandbox) {
     return sandbox.json({"list", "--all", "-n", "1", "--json"}).at(0);
 }
@@ -116,6 +124,62 @@ TEST_CASE("after many at once only a few shims stay") {
     REQUIRE(sandbox.run({"cancel", "--all"}).status == 0);
     wait_until("two shims are left",
                [&] { return sandbox.shims().empty() && sandbox.idle_shims().size() == 2; });
+}
+
+TEST_CASE("the next supervisor finds a shim by the name of its latest operation") {
+    Sandbox sandbox;
+    const pid_t shim = idle_shim(sandbox);
+    SUBCASE("which its listening socket was given") {}
+    SUBCASE("also where somebody has removed the one that it had while idle") {
+        REQUIRE(
+            std::filesystem::remove(sandbox.runtime_directory() + "/ops/" + std::to_string(shim) + ".idle"));
+    }
+    const std::string id = sandbox.detach({}, {"sleep", "1000"});
+    REQUIRE(sandbox.shims() == std::vector{shim});
+    for (int i = 0; i < 2; ++i) {
+        sandbox.kill_supervisor();
+        CHECK(sandbox.only_live_id() == id);
+        CHECK(sandbox.shims() == std::vector{shim});
+    }
+    CHECK(sandbox.run({"cancel", id}).status == 0);
+    CHECK(sandbox.show(id).at("status") == "cancelled");
+}
+
+TEST_CASE("no name is left of an idle shim that is gone") {
+    Sandbox sandbox;
+    idle_shim(sandbox);
+    CHECK(left_names(sandbox) == Words{".idle"});
+    SUBCASE("with its supervisor") {
+        REQUIRE(sandbox.run({"supervisor", "stop"}).status == 0);
+        CHECK(left_names(sandbox).empty());
+    }
+    SUBCASE("with its supervisor, which was killed") {
+        const Witness idle(sandbox.idle_shims());
+        sandbox.kill_supervisor();
+        idle.wait_until_gone();
+        REQUIRE(sandbox.run({"list"}).status == 0);
+        CHECK(left_names(sandbox).empty());
+    }
+    SUBCASE("by itself") {
+        Witness(sandbox.idle_shims()).signal(SIGKILL);
+        wait_until("the supervisor to see it", [&] { return left_names(sandbox).empty(); });
+    }
+    SUBCASE("since it has guarded a hook after that") {
+        REQUIRE(sandbox.run({"run", "--on-start", "true", "--", "true"}).status == 0);
+        wait_until("the shims to be idle or gone",
+                   [&] { return left_names(sandbox).size() == sandbox.idle_shims().size(); });
+    }
+}
+
+TEST_CASE("a command with long arguments follows one with short ones, and is followed by one") {
+    Sandbox sandbox;
+    idle_shim(sandbox);
+    const std::string much(100'000, 'x');
+    CHECK(sandbox.run({"run", "--", "sh", "-c", "echo ${#1}", "sh", much}).out == "100000\n");
+    sandbox.set_environment("MUCH", much);
+    CHECK(sandbox.run({"run", "--", "sh", "-c", "echo ${#MUCH}"}).out == "100000\n");
+    sandbox.set_environment("MUCH", "\xff\n\"");
+    CHECK(sandbox.run({"run", "--", "sh", "-c", "echo \"$MUCH\""}).out == "\xff\n\"\n");
 }
 
 TEST_SUITE_END();
