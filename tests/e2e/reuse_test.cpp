@@ -165,6 +165,10 @@ TEST_CASE("no name is left of an idle shim that is gone") {
         wait_until("the supervisor to see it", [&] { return left_names(sandbox).empty(); });
     }
     SUBCASE("since it has guarded a hook after that") {
+        for (int i = 0; i < 2; ++i)
+            sandbox.detach({}, {"sleep", "1000"});
+        REQUIRE(sandbox.run({"cancel", "--all"}).status == 0);
+        wait_until("two shims are idle", [&] { return sandbox.idle_shims().size() == 2; });
         REQUIRE(sandbox.run({"run", "--on-start", "true", "--", "true"}).status == 0);
         wait_until("the shims to be idle or gone",
                    [&] { return left_names(sandbox).size() == sandbox.idle_shims().size(); });
