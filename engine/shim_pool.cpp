@@ -15,6 +15,8 @@ namespace cancelable {
 namespace {
 
 constexpr std::size_t kKept = 2;
+using Clock = std::chrono::steady_clock;
+
 constexpr std::chrono::milliseconds kHold{20};
 constexpr std::chrono::seconds kLook{1};
 constexpr std::chrono::seconds kPartingPatience{1};
@@ -30,7 +32,7 @@ ShimPool::ShimPool(Loop& loop, int directory)
 ShimPool::~ShimPool() {
     while (!idle_.empty())
         end(std::move(*take()));
-    const auto deadline = std::chrono::steady_clock::now() + kPartingPatience;
+    const auto deadline = Clock::now() + kPartingPatience;
     for (Leaving& shim : leaving_) {
         shim.death.reset();
         reap_by(shim.process.pidfd.get(), deadline);
@@ -38,7 +40,7 @@ ShimPool::~ShimPool() {
 }
 
 void ShimPool::put(LaunchedShim shim) {
-    shim.is_held = true;
+    shim.held_since = Clock::now();
     idle_.push_back(std::move(shim));
     if (!release_timer_.is_active()) release_timer_.start(kHold);
     const auto entry = std::prev(idle_.end());
@@ -74,7 +76,7 @@ std::optional<LaunchedShim> ShimPool::take() {
 
 void ShimPool::end(LaunchedShim shim) {
     // Else it would leave the end of its last operation to the next supervisor, as a record.
-    if (shim.is_held)
+    if (shim.held_since)
         static_cast<void>(
             send_packet(shim.channel.get(), encode(ShimCommand{.kind = ShimCommandKind::release})));
     take_name_off(shim);
@@ -109,11 +111,17 @@ void ShimPool::take_name_off(LaunchedShim& shim) const noexcept {
 
 void ShimPool::release_held() {
     const auto release = encode(ShimCommand{.kind = ShimCommandKind::release, .stay = true});
+    const auto now = Clock::now();
+    // They came one after the other.
     for (LaunchedShim& shim : idle_) {
-        if (!std::exchange(shim.is_held, false)) continue;
+        if (!shim.held_since) continue;
+        if (const auto held = now - *shim.held_since; held < kHold) {
+            release_timer_.start(std::chrono::ceil<std::chrono::milliseconds>(kHold - held));
+            return;
+        }
         rename(shim, idle_channel_name(shim.process.pid));
         // One that cannot be told is released by its next operation all the same, or by its end.
-        shim.is_held = !send_packet(shim.channel.get(), release);
+        if (send_packet(shim.channel.get(), release)) shim.held_since.reset();
     }
 }
 

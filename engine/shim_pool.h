@@ -20,7 +20,8 @@ struct LaunchedShim {
     UniqueFd channel;
     std::unique_ptr<Watch> watch{};  // of the channel, to be handed over; none for a new shim
     std::string listens_at{};        // a name in the directory of channels; empty: nobody can find it
-    bool is_held = false;            // by its last operation, which is over
+    // By its last operation, which is over; since when.
+    std::optional<std::chrono::steady_clock::time_point> held_since{};
 };
 
 // Shims without an operation, kept for the next ones: to start a program costs more than to guard one. Two

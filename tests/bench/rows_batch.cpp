@@ -61,7 +61,7 @@ std::vector<Row> measure_batch(const Settings& settings) {
          {},
          [&] {
              world.run({"-q", "run", "--batch", numbers, "--jobs", "2", "--", "true"});
-             world.wait_until_released();  // which is once all of it is in the history
+             world.wait_until_recorded();
          }},
         {"xargs -P2", {}, [&] { program({"xargs", "-a", numbers, "-P2", "-n1", "true"}); }},
         {"posix_spawn and waitid, two at a time", {}, [&] { two_at_a_time(world.setup()); }},

@@ -104,11 +104,19 @@ void World::restart() {
     connect();
 }
 
+void World::wait_until_recorded() const {
+    wait_until("the record of what has ended", [&] { return has_only({".channel", ".idle"}); });
+}
+
 void World::wait_until_released() const {
-    wait_until("the release of what has ended", [&] {
-        return std::ranges::all_of(std::filesystem::directory_iterator(runtime_directory() + "/ops"),
-                                   [](const auto& entry) { return entry.path().extension() == ".idle"; });
-    });
+    wait_until("the release of what has ended", [&] { return has_only({".idle"}); });
+}
+
+bool World::has_only(std::initializer_list<std::string_view> kinds) const {
+    return std::ranges::all_of(
+        std::filesystem::directory_iterator(runtime_directory() + "/ops"), [&](const auto& entry) {
+            return std::ranges::find(kinds, entry.path().extension().string()) != kinds.end();
+        });
 }
 
 void World::run(Words arguments) const {

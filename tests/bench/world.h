@@ -2,9 +2,11 @@
 
 #include <cstddef>
 #include <functional>
+#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "ipc/client.h"
 #include "tests/bench/processes.h"
@@ -41,7 +43,8 @@ public:
     std::string runtime_directory() const { return runtime_ + "/cancelable"; }
     pid_t supervisor() const { return supervisor_; }
 
-    // Until what ended is released by the supervisor as well: its history is written then.
+    // Until the end of what ended is committed to the history, and until its shim is released as well.
+    void wait_until_recorded() const;
     void wait_until_released() const;
 
     // A running `sleep` that is detached and not logged.
@@ -60,6 +63,7 @@ private:
     void start_under(const Words& watcher);
     void connect();
     nlohmann::json description(const std::string& name, const Words& command) const;
+    bool has_only(std::initializer_list<std::string_view> kinds) const;
 
     std::string directory_;
     std::string runtime_;  // in memory
