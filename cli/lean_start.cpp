@@ -10,9 +10,9 @@ extern "C" {
 void __wrap__ZNSt8ios_base4InitC1Ev(void* /*init*/) {}
 void __wrap__ZNSt8ios_base4InitD1Ev(void* /*init*/) {}
 
-// The C library asks /proc for the directory of the program, should it ever load a shared object that names it
-// as $ORIGIN. The kernel makes the process's part of /proc for that, and takes it off again at its end. This
-// is the answer where there is no /proc.
+// The C library asks /proc for the directory of the program, should it ever load a shared object that names
+// it as $ORIGIN. The kernel makes the process's part of /proc for that, and takes it off again at its end.
+// This is the answer where there is no /proc.
 const char* __wrap__dl_get_origin() {
     return reinterpret_cast<const char*>(-1);  // NOLINT(performance-no-int-to-ptr)
 }

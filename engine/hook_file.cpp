@@ -21,7 +21,7 @@ constexpr std::string_view kSuffix = ".end-hook";
 constexpr std::string_view kDraftSuffix = ".end-hook.new";
 
 // More than a command line and the facts can be.
-constexpr off_t kLargest = off_t{8} << 20;
+constexpr off_t kLargestFile = off_t{8} << 20;
 
 std::string file_name(OperationId id) {
     return std::to_string(id) + std::string(kSuffix);
@@ -35,7 +35,7 @@ Result<std::vector<std::byte>> read_whole(int directory, const std::string& name
     const UniqueFd file(::openat(directory, name.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
     struct stat status{};
     if (!file || ::fstat(file.get(), &status) != 0) return system_error("cannot read \"" + name + "\"");
-    if (!S_ISREG(status.st_mode) || status.st_size > kLargest)
+    if (!S_ISREG(status.st_mode) || status.st_size > kLargestFile)
         return failure(ErrorCode::damaged, "\"" + name + "\" is none");
     std::vector<std::byte> bytes(static_cast<std::size_t>(status.st_size));
     std::size_t length = 0;

@@ -14,12 +14,11 @@
 namespace cancelable {
 namespace {
 
-constexpr std::size_t kKept = 2;
 using Clock = std::chrono::steady_clock;
 
+constexpr std::size_t kKept = 2;
 constexpr std::chrono::milliseconds kHold{20};
 constexpr std::chrono::seconds kLook{1};
-constexpr std::chrono::seconds kPartingPatience{1};
 
 }  // namespace
 

@@ -14,6 +14,9 @@
 
 namespace cancelable {
 
+// How long a supervisor that leaves waits for shims that it has told to end, all together.
+inline constexpr std::chrono::seconds kPartingPatience{1};
+
 // A shim's process and our end of its channel.
 struct LaunchedShim {
     Child process;

@@ -20,9 +20,6 @@ constexpr OperationId kNoOperation = std::numeric_limits<OperationId>::max();
 // down the command and not the supervisor.
 constexpr std::chrono::milliseconds kFloodPause{10};
 
-// How long a supervisor that leaves waits for them, all together.
-constexpr std::chrono::seconds kPartingPatience{1};
-
 void add_context(std::vector<std::string>& environment, const std::string& socket_path) {
     std::erase_if(environment, [](const std::string& variable) {
         return variable.starts_with("CANCELABLE_OPERATION_ID=") ||

@@ -12,8 +12,6 @@
 namespace cancelable {
 namespace {
 
-constexpr std::chrono::seconds kPartingPatience{1};
-
 bool is_settled(const Operation& operation) {
     return is_ended(operation.status) || (operation.cancelation && !operation.cancelation->survivors.empty());
 }
@@ -62,8 +60,8 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                                  [this](OperationId id, const HistoryWriter::Source& source) {
                                      if (!store_)
                                          clearing_.later(id);
-                                     else if (source.had_no_other && !source.has_record &&
-                                              source.report && source.report->started)
+                                     else if (source.had_no_other && !source.has_record && source.report &&
+                                              source.report->started)
                                          remove_beginning(operations_.get(), id);
                                      else
                                          remove_traces(operations_.get(), id);

@@ -17,10 +17,6 @@ using nlohmann::json;
 
 constexpr std::array<std::string_view, 3> kModes{"refuse", "cancel", "keep"};
 
-json seconds(std::chrono::milliseconds time) {
-    return std::chrono::duration<double>(time).count();
-}
-
 template <class T>
 void get_selector(Params& params, T& target) {
     const auto encoded = params.take("selector");

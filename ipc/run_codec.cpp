@@ -40,10 +40,6 @@ void encode_limits(JsonWriter& out, const std::vector<ResourceLimit>& limits) {
     out.end_array();
 }
 
-double seconds(std::chrono::milliseconds time) {
-    return std::chrono::duration<double>(time).count();
-}
-
 bool decode_limit(JsonValue encoded, rlim_t& limit) {
     const auto number = encoded.unsigned_integer();
     limit = number.value_or(RLIM_INFINITY);

@@ -13,10 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-json seconds(std::chrono::milliseconds time) {
-    return std::chrono::duration<double>(time).count();
-}
-
 Result<> add_tag(Tags& tags, std::string key, JsonValue value) {
     auto bytes = bytes_from_json(value);
     if (!bytes) return failure(ErrorCode::usage, "tag \"" + key + "\" " + bytes.error().doing);

@@ -12,24 +12,24 @@ namespace {
 // All that the handlers know.
 std::atomic<int> stops{0};
 std::atomic<bool> asked{false};
-std::atomic<int> wake_descriptor{-1};
+std::atomic<int> waiting_descriptor{-1};
 
-void wake() noexcept {
+void wake_waiting() noexcept {
     const int saved = errno;
     const std::uint64_t one = 1;
-    (void)!::write(wake_descriptor.load(std::memory_order_relaxed), &one, sizeof one);
+    (void)!::write(waiting_descriptor.load(std::memory_order_relaxed), &one, sizeof one);
     errno = saved;
 }
 
 void on_stop(int) noexcept {
     stops.fetch_add(1);
     asked = true;
-    wake();
+    wake_waiting();
 }
 
 void on_continue(int) noexcept {
     asked = false;
-    wake();
+    wake_waiting();
 }
 
 bool handle(int signal_number, void (*handler)(int), struct sigaction* before = nullptr) noexcept {
@@ -46,7 +46,7 @@ Suspension::Suspension(int wake_fd) noexcept {
     if (::sigaction(SIGTSTP, nullptr, &before_stop_) != 0 || before_stop_.sa_handler == SIG_IGN) return;
     stops = 0;
     asked = false;
-    wake_descriptor = wake_fd;
+    waiting_descriptor = wake_fd;
     is_handled_ = handle(SIGCONT, &on_continue, &before_continue_) && handle(SIGTSTP, &on_stop);
 }
 
@@ -54,7 +54,7 @@ Suspension::~Suspension() {
     if (!is_handled_) return;
     ::sigaction(SIGTSTP, &before_stop_, nullptr);
     ::sigaction(SIGCONT, &before_continue_, nullptr);
-    wake_descriptor = -1;
+    waiting_descriptor = -1;
 }
 
 bool Suspension::is_asked() const noexcept {

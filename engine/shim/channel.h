@@ -10,9 +10,9 @@
 // with a supervisor is made good by the next. Once `over` is reported, the shim waits to be released; if
 // nobody is there to do it, it leaves the report as `<id>.exit` in the runtime directory.
 //
-// A shim that can be used again says so in its last report (`can_stay`). Its next operation can be assigned at
-// once, which releases it from the one before; or it is released with `stay`, and waits on the same channel
-// until it is assigned one, or until the channel closes. It keeps its listening socket, whose name is
+// A shim that can be used again says so in its last report (`can_stay`). Its next operation can be assigned
+// at once, which releases it from the one before; or it is released with `stay`, and waits on the same
+// channel until it is assigned one, or until the channel closes. It keeps its listening socket, whose name is
 // `<pid>.idle` meanwhile.
 #pragma once
 
@@ -108,8 +108,8 @@ struct ShimCommand {
     bool tree = false;
     // pause, resume: which request it is, for ShimReport::pause_answered
     std::uint64_t number = 0;
-    bool stay = false;        // release: not to end, but to wait for the next operation
-    std::uint64_t given = 0;  // assign: which descriptors the packet brings, bit 0 for the first
+    bool stay = false;                     // release: not to end, but to wait for the next operation
+    std::uint64_t given = 0;               // assign: which descriptors the packet brings, bit 0 for the first
     std::vector<std::byte> description{};  // assign: see AssignmentOf
 };
 

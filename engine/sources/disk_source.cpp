@@ -14,7 +14,7 @@ namespace {
 using std::chrono::milliseconds;
 
 // A disk fills slowly, and a look at it may cost a server something.
-constexpr milliseconds kPeriod{2000};
+constexpr milliseconds kDiskPeriod{2000};
 
 class DiskSource final : public CancelationSource {
 public:
@@ -46,7 +46,7 @@ private:
     }
 
     void take(std::optional<double> used) {
-        timer_.start(kPeriod);
+        timer_.start(kDiskPeriod);
         const bool holds = threshold_.update(Threshold::Clock::now(), used.value_or(0));
         if (holds == std::exchange(holds_, holds)) return;
         const Listener listener = listener_;

@@ -11,7 +11,7 @@ namespace cancelable {
 namespace {
 
 // Where nothing can be watched (out of watches, no permission), it is looked for this often.
-constexpr std::chrono::milliseconds kPeriod{1000};
+constexpr std::chrono::milliseconds kFilePeriod{1000};
 
 bool is_there(const std::string& path) {
     struct stat status{};
@@ -93,7 +93,7 @@ private:
         if (found.number < 0) {
             subscription_.reset();
             watched_ = found;
-            timer_.start(kPeriod);
+            timer_.start(kFilePeriod);
             return;
         }
         // What came up before anyone listened is found by one more look.
