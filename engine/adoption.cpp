@@ -101,6 +101,7 @@ void Adoption::gather(std::chrono::milliseconds patience) {
 }
 
 void Adoption::reported(OperationId id, const ShimReport& report, UniqueFd description) {
+    if (report.id != id) return gone(id);
     Adopted& adopted = adopted_[id];
     if (!adopted.report) --silent_;
     adopted.report = report;

@@ -54,7 +54,8 @@ public:
     // somebody has stopped keeps nobody from being served.
     void gather(std::chrono::milliseconds patience);
 
-    // What the links tell meanwhile.
+    // What the links tell meanwhile. A shim that still reports the operation before has got this one's name,
+    // and was not assigned it any more: there is none for this one.
     void reported(OperationId id, const ShimReport& report, UniqueFd description);
     void gone(OperationId id);
 

@@ -18,6 +18,7 @@ std::string with_survivors(std::string why, const std::vector<pid_t>& survivors)
 void Supervisor::Impl::reported(OperationId id, const ShimReport& report, UniqueFd description) {
     if (adoption_) return adoption_->reported(id, report, std::move(description));
     if (const auto adopting = adopting_.find(id); adopting != adopting_.end()) {
+        if (report.id != id) return shim_gone(id);  // See Adoption::reported().
         std::optional<OperationSpec> spec;
         if (auto decoded = read_description(description.get()); decoded && decoded->spec.id == id)
             spec = std::move(decoded->spec);
