@@ -18,6 +18,7 @@ public:
     explicit RunKeys(std::function<bool(OperationId)> is_known) : is_known_(std::move(is_known)) {}
 
     void remember(const std::string& key, OperationId id);  // an empty key is none
+    void forget(const std::string& key) { ids_.erase(key); }
     std::optional<OperationId> find(const std::string& key) const;
 
 private:

@@ -97,8 +97,12 @@ bool ShimPool::owns(pid_t pid) const noexcept {
 
 bool ShimPool::rename(LaunchedShim& shim, std::string name) const {
     const std::string before = std::exchange(shim.listens_at, std::move(name));
-    if (!before.empty() && ::renameat(directory_, before.c_str(), directory_, shim.listens_at.c_str()) == 0)
-        return true;
+    if (before.empty()) {
+        shim.listens_at.clear();
+        return false;
+    }
+    if (::renameat(directory_, before.c_str(), directory_, shim.listens_at.c_str()) == 0) return true;
+    ::unlinkat(directory_, before.c_str(), 0);
     shim.listens_at.clear();
     return false;
 }

@@ -41,7 +41,7 @@ public:
     // Has them end, and waits for that, a second at most.
     ~ShimPool();
 
-    // One whose operation is over and safe.
+    // One that has no operation, or whose operation is over and safe.
     void put(LaunchedShim shim);
 
     // Whether it still lives is seen when it is sent something.
@@ -50,7 +50,7 @@ public:
     // Ends one that is of no use, and reaps it.
     void end(LaunchedShim shim);
 
-    // Where it is to be found from now on. False where it listens nowhere, or its name is gone.
+    // Where it is to be found from now on. False where it listens nowhere, or can be found nowhere any more.
     bool rename(LaunchedShim& shim, std::string name) const;
     void take_name_off(LaunchedShim& shim) const noexcept;
 

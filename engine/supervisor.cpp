@@ -58,7 +58,7 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                              .warn = settings_.warn,
                              .clear =
                                  [this](OperationId id, const HistoryWriter::Source& source) {
-                                     if (!store_)
+                                     if (!store_ && !source.had_no_other)
                                          clearing_.later(id);
                                      else if (source.had_no_other && !source.has_record && source.report &&
                                               source.report->started)

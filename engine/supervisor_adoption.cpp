@@ -143,7 +143,7 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
         recorder_.begin_adoption(id);
         take_in(spec, nullptr, Origin::left_behind);
         if (never_begun) {
-            lose(id, "its supervisor was killed before the command was started");
+            lose(id, kNeverBegun);
         } else if (acceptance && acceptance->lost) {
             lose(id, kShimKilled);
         } else {

@@ -42,6 +42,7 @@ namespace cancelable {
 
 // Why an operation is lost whose shim did not end by itself.
 inline constexpr const char* kShimKilled = "its shim was killed";
+inline constexpr const char* kNeverBegun = "its supervisor was killed before the command was started";
 
 class Supervisor::Impl {
 public:

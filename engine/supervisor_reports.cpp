@@ -35,7 +35,11 @@ void Supervisor::Impl::reported(OperationId id, const ShimReport& report, Unique
         unheard_.insert(id);
     }
     const auto entry = live_.find(id);
-    if (entry == live_.end() || report.id != id) return;
+    if (entry == live_.end()) return;
+    if (report.id != id) {
+        if (unheard_.contains(id)) shim_gone(id);  // Likewise. Others were late, and are of the one before.
+        return;
+    }
     if (unheard_.erase(id) > 0) {
         if (report.shim_pid > 0) ancestry_.add(id, report.shim_pid, report.shim_start_time);
         if (const auto decoded = read_description(description.get()); decoded && decoded->spec.id == id)
@@ -170,7 +174,11 @@ void Supervisor::Impl::shim_gone(OperationId id) {
         return;
     }
     if (!was_child) {
-        end_left_tree(id, kShimKilled);
+        const auto acceptance = read_acceptance(operations_.get(), id);
+        if (!acceptance || acceptance->begun) return end_left_tree(id, kShimKilled);
+        // Whoever asks for it again under its key gets it.
+        keys_.forget(acceptance->spec.key);
+        lose(id, kNeverBegun);
         return;
     }
     strays_.end([this, id](const std::vector<pid_t>& survivors) {

@@ -40,9 +40,9 @@ std::string acceptance_name(OperationId id);  // "<id>.accepted"
 std::string beginning_name(OperationId id);   // "<id>.begun"
 std::string loss_name(OperationId id);        // "<id>.lost"
 
-// Takes off what each operation has there from its beginning to its end, and nothing else: its beginning, and
-// then its channel, since as long as that is there somebody looks for its shim. The second is for a shim that
-// leaves; one that stays takes the channel along to its next operation.
+// Take off what each operation has there from its beginning to its end, and nothing else: its beginning; and
+// that and then its channel, since as long as that is there somebody looks for its shim. The second is for a
+// shim that leaves; one that stays takes the channel along to its next operation.
 void remove_beginning(int directory, OperationId id) noexcept;
 void remove_presence(int directory, OperationId id) noexcept;
 

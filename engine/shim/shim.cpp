@@ -180,11 +180,14 @@ void Shim::wait_for_events() {
     const int ready = wait_.wait(watched, due);
     if (ready <= 0) return;
 
+    const bool had_channel = static_cast<bool>(channel_);
     if (watched[kSignals].revents != 0) handle_signals();
     if ((watched[kChannel].revents & POLLOUT) != 0) send_report(false);
     if ((watched[kChannel].revents & ~POLLOUT) != 0) read_channel();
     // What comes on the channel now is the next operation, and no other may take its place.
     if (released_) return;
+    // An end is written down first: who connects now may be looking for the next operation.
+    if (had_channel && !channel_) return;
     if (watched[kListener].revents != 0) accept_supervisor();
     if (watched[kShields].revents != 0 && shields_.drop_closed()) report_is_due_ = true;
     if (watched[kLifeline].revents != 0) lifeline_lost();

@@ -68,7 +68,6 @@ private:
     Result<> set_deadline();
     void lifeline_lost();
     void cancel(const ReportedCancelation& cancelation, const StopPlan& plan);
-    void end_orphans();
     void pause(const ShimCommand& command);
     void signal(int number, bool tree);
     void note_pause();

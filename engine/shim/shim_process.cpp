@@ -75,6 +75,7 @@ int ShimProcess::run() {
     constexpr int kFailed = 125;
     if (!self_.set_up()) return kFailed;
     while (assignment) {
+        drop_signals(self_.signals.get());
         bool stays = false;
         {
             Shim shim(self_, std::move(*assignment));

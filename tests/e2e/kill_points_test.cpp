@@ -92,11 +92,13 @@ TEST_CASE("a command runs once and its status is known wherever its supervisor i
 }
 
 TEST_CASE("a command given to an idle shim runs once although its supervisor is killed then") {
-    for (const bool stopped : {false, true}) {
+    for (const auto& [point, stopped] :
+         {std::pair("assigned", false), {"assigned", true}, {"bound", false}}) {
+        CAPTURE(point);
         CAPTURE(stopped);
         Sandbox sandbox;
         const std::string books = sandbox.make_directory("books");
-        const Trap trap(sandbox, "assigned", Trap::State::to_be_set);
+        const Trap trap(sandbox, point, Trap::State::to_be_set);
         REQUIRE(trap.run({"run", "true"}).status == 0);
         wait_until("an idle shim", [&] { return sandbox.idle_shims().size() == 1; });
         const Witness shim(sandbox.idle_shims());
@@ -113,8 +115,34 @@ TEST_CASE("a command given to an idle shim runs once although its supervisor is 
         CHECK(client.wait().status == 7);
         CHECK(exists(books + "/job.ended"));
         CHECK_FALSE(exists(books + "/job.again"));
-        CHECK(sandbox.list({"--all", "job"}).size() == 1);
+        // One that was assigned is taken over. One that was not is lost, and the client has asked for
+        // another.
+        const bool was_assigned = std::string(point) == "assigned";
+        CHECK(sandbox.list({"--all", "job"}).size() == (was_assigned ? 1 : 2));
     }
+}
+
+TEST_CASE("an operation whose name an idle shim has got, and no more, has never begun") {
+    Sandbox sandbox;
+    const std::string books = sandbox.make_directory("books");
+    const Trap trap(sandbox, "bound", Trap::State::to_be_set);
+    REQUIRE(trap.run({"run", "true"}).status == 0);
+    wait_until("an idle shim", [&] { return sandbox.idle_shims().size() == 1; });
+    const Witness shim(sandbox.idle_shims());
+    shim.signal(SIGSTOP);
+    trap.set();
+    Child client =
+        trap.start({"run", "-n", "job", "--", Sandbox::fixture("keeps_books"), books, "job", "ends", "7"});
+    wait_until("the supervisor's end", [&] { return trap.has_snapped(); });
+    // As long as it is stopped, nobody knows how far it has come.
+    wait_until("the next one", [&] { return sandbox.list().size() == 1; });
+    shim.signal(SIGCONT);
+    CHECK(client.wait().status != 0);
+    const Json all = sandbox.list({"--all", "job"});
+    REQUIRE(all.size() == 1);
+    CHECK(all.front().at("status") == "lost");
+    CHECK(all.front().at("error") == "its supervisor was killed before the command was started");
+    CHECK_FALSE(exists(books + "/job.began"));
 }
 
 TEST_CASE("a supervisor that is killed while it takes over leaves everything to the next") {
