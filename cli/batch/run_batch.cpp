@@ -1,6 +1,7 @@
 #include "cli/batch/run_batch.h"
 
 #include <fmt/format.h>
+#include <sched.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -67,6 +68,14 @@ std::size_t raise_limit_of_files(rlimit files) {
     return most > kOtherDescriptors ? static_cast<std::size_t>(most - kOtherDescriptors) / 2 : 0;
 }
 
+// Takes no processor from a command that runs, where it has only to say what comes after the next. What it
+// starts itself, as another supervisor, is as it was.
+void give_way() noexcept {
+    const sched_param unchanged{};
+    if (::sched_getscheduler(0) == SCHED_OTHER)
+        static_cast<void>(::sched_setscheduler(0, SCHED_BATCH | SCHED_RESET_ON_FORK, &unchanged));
+}
+
 }  // namespace
 
 int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& input, Words command) {
@@ -112,6 +121,7 @@ int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& i
                               !Template({settings->run.name}).takes_slot();
     BatchSlots slots = starts_ahead ? BatchSlots(jobs) : BatchSlots();
     requests.use_slots(slots.pipe());
+    if (slots.ahead() > 0) give_way();
     Schedule schedule(jobs, slots.ahead(), settings->batch.halt);
     ProgressLine line(STDERR_FILENO, {}, !globals.quiet);
     BatchBar bar(line, commands, size_of(*source));

@@ -1,5 +1,6 @@
 // What a batch starts ahead: operations that begin when others end, whoever has heard of it.
 #include <doctest/doctest.h>
+#include <sched.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -247,6 +248,21 @@ TEST_CASE("one that waits is cancelled by the next supervisor too") {
     steps.end(1);
     CHECK(client.wait().status == 1);
     CHECK(steps.begun() == "1 ");
+}
+
+TEST_CASE("a batch that starts ahead gives way to its commands, which are as they would have been") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 2);
+    Child client = sandbox.start(steps.batch({"-j2"}));
+    steps.await(2, 0);
+    CHECK(::sched_getscheduler(client.pid()) == (SCHED_BATCH | SCHED_RESET_ON_FORK));
+    const auto commands = sandbox.strangers();
+    CHECK(commands.size() == 2);
+    for (const pid_t command : commands)
+        CHECK(::sched_getscheduler(command) == SCHED_OTHER);
+    steps.end(1);
+    steps.end(2);
+    CHECK(client.wait().status == 0);
 }
 
 TEST_CASE("nothing is started ahead where the end of one decides on the next") {
