@@ -2,6 +2,8 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/kcmp.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -96,13 +98,14 @@ std::optional<ProcStat> read_stat_at(ProcPath& path) {
     if (name_end == std::string_view::npos || name_end + 2 > text.size()) return std::nullopt;
     text.remove_prefix(name_end + 2);
     ProcStat stat;
-    for (int field = 3; field <= 22; ++field) {  // as proc(5) counts them
+    for (int field = 3; field <= 34; ++field) {  // as proc(5) counts them
         const std::string_view value = text.substr(0, text.find(' '));
         if (value.empty()) return std::nullopt;
         if (field == 3) stat.state = value.front();
         if (field == 4) stat.parent = static_cast<pid_t>(to_number(value));
         if (field == 20) stat.threads = static_cast<unsigned>(to_number(value));
         if (field == 22) stat.start_time = to_number(value);
+        if (field == 32 || field == 34) stat.handled |= to_number(value);
         text.remove_prefix(std::min(value.size() + 1, text.size()));
     }
     return stat;
@@ -120,26 +123,25 @@ std::optional<ProcStat> read_stat(pid_t pid) {
     return read_stat_at(ProcPath() / pid / "stat");
 }
 
-bool is_stopped(pid_t pid, const ProcStat& stat, bool or_stopping) {
-    const auto still = [or_stopping](const ProcStat& thread) {
-        switch (thread.state) {
-            case 'T':
-            case 't':
-            case 'Z':
-            case 'X':
-                return true;
-            default:
-                return or_stopping && thread.state == 'D';
-        }
+std::optional<unsigned> threads_asleep(pid_t pid, const ProcStat& stat) {
+    unsigned asleep = 0;
+    const auto is_still = [&](const ProcStat& thread) {
+        if (thread.state == 'D') ++asleep;
+        return std::string_view("TtZXD").contains(thread.state);
     };
-    if (!still(stat)) return false;
-    if (stat.threads <= 1) return true;
+    if (stat.threads <= 1) return is_still(stat) ? std::optional(asleep) : std::nullopt;
     bool all = true;
     for_each_number((ProcPath() / pid / "task").c_str(), [&](pid_t thread) {
         const auto seen = read_stat_at(ProcPath() / pid / "task" / thread / "stat");
-        all = all && (!seen || still(*seen));
+        all = all && (!seen || is_still(*seen));
     });
-    return all;
+    return all ? std::optional(asleep) : std::nullopt;
+}
+
+bool may_share_memory(pid_t one, pid_t other) noexcept {
+    constexpr int kEqual = 0;
+    const long order = ::syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0);
+    return order == kEqual || order < 0;
 }
 
 std::vector<pid_t> all_processes() {

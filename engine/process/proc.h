@@ -14,18 +14,28 @@ struct ProcStat {
     char state = '?';
     unsigned threads = 0;          // 0 once nothing of it runs any more
     std::uint64_t start_time = 0;  // clock ticks since boot: with the pid, a name that is never used twice
+    std::uint64_t handled = 0;     // bit N - 1: signal N is caught or blocked; of signals 1 to 31
 
     // Dead and waiting to be reaped. A leader that exited before its other threads is no corpse.
     bool is_corpse() const noexcept { return (state == 'Z' || state == 'X') && threads <= 1; }
+
+    // True where the process may do something of its own when it gets the signal. Others end, stop, or go on
+    // as if it had not come.
+    bool may_answer(int number) const noexcept { return number > 31 || (handled >> (number - 1) & 1) != 0; }
 };
 
 std::optional<ProcStat> read_stat(pid_t pid);
 
 // Every process that there is at this moment, as far as this user is shown them.
 std::vector<pid_t> all_processes();
-// True where every thread of the process is stopped, by a signal or a tracer. `or_stopping`: one that is
-// asleep where nothing but what it waits for can wake it counts as well.
-bool is_stopped(pid_t pid, const ProcStat& stat, bool or_stopping = false);
+
+// Of a process whose threads are all stopped, by a signal or a tracer, or asleep where nothing but what they
+// wait for can wake them: how many are asleep. Nothing where one may run.
+std::optional<unsigned> threads_asleep(pid_t pid, const ProcStat& stat);
+
+// False only where the kernel says that two processes have memory of their own each, as all have but the
+// child of a vfork() before its exec.
+bool may_share_memory(pid_t one, pid_t other) noexcept;
 
 // True where the process has the signal ignored; false as well where it cannot be told.
 bool ignores_signal(pid_t pid, int number);

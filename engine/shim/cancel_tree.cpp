@@ -8,6 +8,7 @@
 namespace cancelable {
 namespace {
 
+constexpr std::chrono::milliseconds kFirstPause{2};
 constexpr std::chrono::milliseconds kLongestPause{250};
 
 // Five pauses of growing length are some sixty milliseconds: time enough for a process that we may not signal
@@ -27,6 +28,7 @@ void TreeCanceller::begin(const StopPlan& plan, Clock::time_point now) {
     if (!has_begun()) {
         plan_ = plan;
         hard_at_ = hard_at;
+        step_ends_ = now;
         due_ = now;
         advance(now);
         return;
@@ -34,39 +36,70 @@ void TreeCanceller::begin(const StopPlan& plan, Clock::time_point now) {
     if (hard_at >= *hard_at_) return;
     hard_at_ = hard_at;
     next_step_ = plan_.size();
-    due_ = std::min(*due_, hard_at);
+    step_ends_ = std::min(step_ends_, hard_at);
+    due_ = std::min(*due_, step_ends_);
     advance(now);
 }
 
 void TreeCanceller::advance(Clock::time_point now) {
     if (!due_ || now < *due_) return;
-    if (next_step_ < plan_.size())
+    if (now < step_ends_)
+        ask(now);
+    else if (next_step_ < plan_.size())
         polite_step(plan_[next_step_++], now);
     else
         hard_round(now);
 }
 
 void TreeCanceller::polite_step(const StopStep& step, Clock::time_point now) {
-    due_ = now + step.wait;
-    tree_.clear();
-    tree_.grow();
-    if (tree_.size() == 0) return;
-    std::vector<pid_t> refused;
-    tree_.signal(step.signal, refused);
-    note_signal(step.signal);
+    signal_ = step.signal;
+    step_ends_ = now + step.wait;
+    asked_.clear();
+    between_looks_ = kFirstPause;
+    ask(now);
+}
+
+void TreeCanceller::saw_death(Clock::time_point now) {
+    if (due_ && now < step_ends_) due_ = std::min(*due_, std::max(now, next_look_));
+}
+
+// Sends the step's signal to those that have not had it, if nobody who has had it may answer.
+void TreeCanceller::ask(Clock::time_point now) {
+    due_ = step_ends_;
+    next_look_ = now + between_looks_;
+    between_looks_ = std::min(between_looks_ * 2, kLongestPause);
+
     // A shell starts its background jobs with SIGINT and SIGQUIT ignored, so that Ctrl-C spares them. Here
     // nothing is to be spared, and they would only sit out the wait: so they get the signal that asks them
     // all the same.
-    if (step.signal == SIGINT || step.signal == SIGQUIT) {
+    const bool may_spare = signal_ == SIGINT || signal_ == SIGQUIT;
+    bool is_answering = false;
+    std::unordered_map<pid_t, std::uint64_t> found;
+    tree_.clear();
+    tree_.grow([&](pid_t pid, const ProcStat& stat, int) {
+        const auto asked = asked_.find(pid);
+        if (asked == asked_.end() || asked->second != stat.start_time)
+            found.emplace(pid, stat.start_time);
+        else if (stat.may_answer(signal_) || (may_spare && stat.may_answer(SIGTERM)))
+            is_answering = true;
+    });
+    if (!is_answering && !found.empty()) {
+        const auto is_found = [&](pid_t pid) { return found.contains(pid); };
         const auto is_spared = [&](pid_t pid) {
-            const bool spared = ignores_signal(pid, step.signal) && !ignores_signal(pid, SIGTERM);
+            const bool spared =
+                is_found(pid) && ignores_signal(pid, signal_) && !ignores_signal(pid, SIGTERM);
             if (spared) note_signal(SIGTERM);
             return spared;
         };
-        tree_.signal_if(SIGTERM, is_spared, refused);
+        std::vector<pid_t> refused;
+        tree_.signal_if(signal_, is_found, refused);
+        note_signal(signal_);
+        if (may_spare) tree_.signal_if(SIGTERM, is_spared, refused);
+        // A stopped process would not hear it before the hard way came.
+        tree_.signal_if(SIGCONT, is_found, refused);
+        for (const auto& [pid, start_time] : found)
+            asked_[pid] = start_time;
     }
-    // A stopped process would not hear it before the hard way came.
-    tree_.signal(SIGCONT, refused);
     tree_.clear();
 }
 
@@ -89,8 +122,8 @@ void TreeCanceller::hard_round(Clock::time_point now) {
     if (rounds_with_refusals_only_ >= kRoundsUntilSurvivor) survivors_ = std::move(refused);
 
     tree_.clear();
-    due_ = now + pause_;
-    pause_ = std::min(pause_ * 2, kLongestPause);
+    due_ = now + until_round_;
+    until_round_ = std::min(until_round_ * 2, kLongestPause);
 }
 
 void TreeCanceller::note_signal(int number) {

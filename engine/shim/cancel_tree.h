@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <unordered_map>
 #include <vector>
 
 #include "engine/process/tree.h"
@@ -13,12 +14,17 @@ namespace cancelable {
 // Ends the tree below the calling process: the polite steps of a plan, then the hard way until nothing is
 // left.
 //
+// A polite step asks every process once. One that comes later may be an answer, such as a clean-up, and is
+// left alone as long as a process lives that was asked and can answer: that catches the signal or blocks it.
+// After that it is asked too: a shell that is asked between two commands may start the second one and die.
+//
 // A process that ignores a polite SIGINT or SIGQUIT but not SIGTERM, as a shell's background jobs do, gets
 // SIGTERM too.
 //
-// The hard way, a round: stop every process of the tree, pass after pass, until a pass finds no new one (a
-// process with a signal pending cannot complete a fork, so what is stopped no longer grows), then kill them
-// all. Rounds repeat with growing pauses, since a death may reparent to us what no pass could see.
+// The hard way, a round: stop every process of the tree, pass after pass, until a pass finds no new one, then
+// kill them all. What is stopped forks no more, and a fork that was under way is not completed once its
+// process is killed. Rounds repeat with growing pauses: what has been forked in between, or was out of sight,
+// falls to us when its parent dies.
 //
 // It never decides that the tree is gone: only ECHILD does, and reaping is the caller's. Single thread.
 class TreeCanceller {
@@ -32,6 +38,9 @@ public:
     void begin(const StopPlan& plan, Clock::time_point now);
 
     bool has_begun() const noexcept { return due_.has_value(); }
+
+    // Something of the tree has been reaped: there may be nobody any more who answers.
+    void saw_death(Clock::time_point now);
 
     // Does what is due.
     void advance(Clock::time_point now);
@@ -51,6 +60,7 @@ public:
 
 private:
     void polite_step(const StopStep& step, Clock::time_point now);
+    void ask(Clock::time_point now);
     void hard_round(Clock::time_point now);
     void note_signal(int number);
 
@@ -59,7 +69,15 @@ private:
     std::size_t next_step_ = 0;
     std::optional<Clock::time_point> due_;
     std::optional<Clock::time_point> hard_at_;
-    std::chrono::milliseconds pause_{2};
+    // Of the step that was taken last: its signal, its end, whom it has asked by pid and start time, and when
+    // it may look again.
+    int signal_ = 0;
+    Clock::time_point step_ends_;
+    std::unordered_map<pid_t, std::uint64_t> asked_;
+    Clock::time_point next_look_;
+    std::chrono::milliseconds between_looks_{};
+    // Of the hard way.
+    std::chrono::milliseconds until_round_{2};
     int rounds_with_refusals_only_ = 0;
     std::vector<int> signals_;
     std::vector<pid_t> survivors_;

@@ -16,6 +16,9 @@ constexpr std::chrono::milliseconds kLongestWait{20};
 // What cannot be stopped may start what can.
 constexpr std::chrono::milliseconds kLookAgain{250};
 
+// Longer than a fork takes, also of a large process on a busy machine.
+constexpr std::chrono::seconds kSoundSleep{1};
+
 // What was hidden from one look by a death is seen by the next.
 constexpr int kLooksToResume = 4;
 
@@ -34,7 +37,7 @@ void PauseTree::advance(Clock::time_point now) {
     if (!due_ || now < *due_) return;
     bool is_held = false;
     for (int i = 0; i < kLooksAtOnce && !is_held; ++i)
-        is_held = look();
+        is_held = look(now);
     if (state_ == State::pausing && is_held) state_ = State::paused;
     if (state_ == State::paused) {
         due_.reset();
@@ -47,24 +50,27 @@ void PauseTree::advance(Clock::time_point now) {
     }
 }
 
-bool PauseTree::is_known(pid_t pid, std::uint64_t start_time) const {
+// As the last look has seen it; null where that has not.
+const PauseTree::Seen* PauseTree::known(pid_t pid, std::uint64_t start_time) const {
     const auto seen = last_.find(pid);
-    return seen != last_.end() && seen->second.start_time == start_time;
+    return seen != last_.end() && seen->second.start_time == start_time ? &seen->second : nullptr;
 }
 
 // Stops what runs. True where there was nothing of all that the top of the header speaks of.
-bool PauseTree::look() {
+bool PauseTree::look(Clock::time_point now) {
     bool is_held = true;
     Look seen;
     unstoppable_.clear();
     tree_.clear();
     tree_.grow([&](pid_t pid, const ProcStat& stat, int pidfd) {
-        const bool known = is_known(pid, stat.start_time);
-        seen[pid] = {stat.start_time, false};
-        // One that sleeps where nothing wakes it has been sent the signal by an earlier look, and gets no
-        // further before it stops.
-        if (is_stopped(pid, stat, known)) {
-            is_held = is_held && known;
+        const Seen* before = known(pid, stat.start_time);
+        Seen& process = seen[pid] = {stat.start_time, false, stat.parent};
+        const auto asleep = threads_asleep(pid, stat);
+        if (asleep && (*asleep == 0 || before != nullptr)) {
+            // One that is asleep has been sent the signal by an earlier look.
+            is_held = is_held && before != nullptr;
+            process.asleep = *asleep;
+            if (*asleep > 0) process.asleep_since = before->asleep > 0 ? before->asleep_since : now;
             return;
         }
         if (pidfd_send_signal(pidfd, SIGSTOP) != 0) {
@@ -76,14 +82,20 @@ bool PauseTree::look() {
         is_held = false;
     });
     for (const auto& [pid, start_time] : tree_.corpses()) {
-        const auto before = last_.find(pid);
-        const bool known = is_known(pid, start_time) && before->second.is_corpse;
-        is_held = is_held && known;
-        seen[pid] = {start_time, true};
+        const Seen* before = known(pid, start_time);
+        is_held = is_held && before != nullptr && before->is_corpse;
+        seen[pid] = {start_time, true, 0};
+    }
+    for (const auto& [pid, process] : seen) {
+        if (process.asleep == 0 || now - process.asleep_since >= kSoundSleep) continue;
+        const auto waited_for = std::ranges::count_if(seen, [parent = pid](const auto& other) {
+            return other.second.parent == parent && may_share_memory(parent, other.first);
+        });
+        is_held = is_held && waited_for >= process.asleep;
     }
     for (const auto& [pid, before] : last_) {
-        const auto now = seen.find(pid);
-        const bool is_there = now != seen.end() && now->second.start_time == before.start_time;
+        const auto found = seen.find(pid);
+        const bool is_there = found != seen.end() && found->second.start_time == before.start_time;
         is_held = is_held && (before.is_corpse || is_there);
     }
     last_ = std::move(seen);

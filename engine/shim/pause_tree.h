@@ -7,6 +7,10 @@
 // since the look before: then nobody could have forked, nobody has changed parents, and all that there is was
 // seen, still.
 //
+// One that is asleep where no signal wakes it does not stop before it wakes up. Most do nothing more than
+// that, but one that sleeps within a fork completes it. So it counts as still in two cases: as the parent of
+// a vfork(), whose child is still and shares its memory; and where it has slept for longer than a fork does.
+//
 // A freezer of cgroups would do it in one step where one is delegated. This needs nothing, and is no weaker.
 #pragma once
 
@@ -66,11 +70,14 @@ private:
     struct Seen {
         std::uint64_t start_time;
         bool is_corpse;
+        pid_t parent;
+        unsigned asleep = 0;               // threads
+        Clock::time_point asleep_since{};  // where there are such
     };
     using Look = std::unordered_map<pid_t, Seen>;
 
-    bool look();
-    bool is_known(pid_t pid, std::uint64_t start_time) const;
+    bool look(Clock::time_point now);
+    const Seen* known(pid_t pid, std::uint64_t start_time) const;
 
     State state_ = State::running;
     ProcessTree tree_;

@@ -256,6 +256,7 @@ void Shim::reap() {
             no_children_ = errno == ECHILD;
             return;
         }
+        if (canceller_.has_begun()) canceller_.saw_death(Clock::now());
         add_usage(usage);
         // The status is kept before any signal is sent: from here on the pid may belong to a stranger.
         if (pid == command_) {

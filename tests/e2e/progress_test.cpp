@@ -174,9 +174,12 @@ TEST_CASE("a run on a terminal shows progress in a row of its own and gives the 
         CHECK(finished.out.rfind(kGiveBack) > finished.out.rfind("40% epoch"));
     }
     SUBCASE("after Ctrl-C") {
-        TerminalSession terminal(in_front_of(command, script("c progress 40% 'epoch 4/10'; sleep 1000")),
-                                 sandbox.options());
+        TerminalSession terminal(
+            in_front_of(command, script("c progress 40% 'epoch 4/10'; echo reading; read x")),
+            sandbox.options());
         terminal.wait_for("40% epoch 4/10");
+        // A shell that gets SIGINT when the command before has just ended goes on with the next one.
+        terminal.wait_for("reading");
         terminal.type(TerminalSession::kCtrlC);
         const Finished finished = terminal.wait();
         CHECK(finished.status == 130);

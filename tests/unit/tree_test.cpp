@@ -17,17 +17,20 @@ namespace {
 using namespace std::chrono_literals;
 using Clock = TreeCanceller::Clock;
 
-// A child of the test, which is a subreaper meanwhile: a tree of `width` grandchildren that is up when this
-// returns. With `deaf`, nobody in it hears SIGTERM.
+// Children of the test, which is a subreaper meanwhile, and theirs. All do to SIGTERM what they are told.
 class Family {
 public:
-    explicit Family(int width, bool deaf = false) {
+    explicit Family(int width, sighandler_t to_sigterm = SIG_DFL) {
         ::prctl(PR_SET_CHILD_SUBREAPER, 1);
+        add(width, to_sigterm);
+    }
+    // A child that has `width` children: up when this returns.
+    pid_t add(int width, sighandler_t to_sigterm = SIG_DFL) {
         auto ready = make_pipe();
         REQUIRE(ready);
-        top_ = ::fork();
-        if (top_ == 0) {
-            ::signal(SIGTERM, deaf ? SIG_IGN : SIG_DFL);  // The test framework catches it.
+        const pid_t child = ::fork();
+        if (child == 0) {
+            ::signal(SIGTERM, to_sigterm);
             for (int i = 0; i < width; ++i)
                 if (::fork() == 0) stay(ready->write_end.get());
             stay(ready->write_end.get());
@@ -36,6 +39,7 @@ public:
         char byte = 0;
         for (int i = 0; i <= width; ++i)
             REQUIRE(retry_eintr([&] { return ::read(ready->read_end.get(), &byte, 1); }) == 1);
+        return child;
     }
     ~Family() {
         ProcessTree tree;
@@ -56,7 +60,6 @@ private:
         for (;;)
             ::pause();
     }
-    pid_t top_ = -1;
 };
 
 // As a shim does it: advance when due, reap, until ECHILD.
@@ -64,6 +67,7 @@ void run_until_gone(TreeCanceller& canceller) {
     for (;;) {
         const pid_t reaped = retry_eintr([] { return ::waitpid(-1, nullptr, WNOHANG); });
         if (reaped < 0) return;
+        if (reaped > 0) canceller.saw_death(Clock::now());
         if (reaped == 0) canceller.advance(Clock::now());
     }
 }
@@ -96,7 +100,7 @@ TEST_CASE("the polite signal alone ends a tree that hears it") {
 }
 
 TEST_CASE("the hard way comes when the grace is over, and not before") {
-    const Family family(4, true);
+    const Family family(4, SIG_IGN);
     ProcessTree tree;
     TreeCanceller canceller(tree);
     const auto start = Clock::now();
@@ -110,8 +114,59 @@ TEST_CASE("the hard way comes when the grace is over, and not before") {
     CHECK(canceller.survivors().empty());
 }
 
+// The signal that has ended a child, or ends it now.
+int end_of(pid_t child) {
+    REQUIRE(::kill(child, SIGUSR1) == 0);
+    int status = 0;
+    REQUIRE(retry_eintr([&] { return ::waitpid(child, &status, 0); }) == child);
+    return WTERMSIG(status);
+}
+
+TEST_CASE("who comes late is asked too once a death was seen, where nobody lives that may answer") {
+    Family family(0, SIG_IGN);
+    ProcessTree tree;
+    TreeCanceller canceller(tree);
+    auto now = Clock::now();
+    const auto see_death = [&] {
+        now += 1s;
+        canceller.saw_death(now);
+        canceller.advance(now);
+    };
+    const pid_t answering = family.add(0, [](int) {});
+    canceller.begin({{SIGTERM, 1h}}, now);
+    const pid_t answer = family.add(0);
+    see_death();
+    CHECK(end_of(answer) == SIGUSR1);
+    CHECK(end_of(answering) == SIGUSR1);
+    const pid_t left = family.add(0);
+    const pid_t stopped = family.add(0, [](int) {});
+    CHECK(canceller.due() > now + 1min);
+    see_death();
+    CHECK(end_of(left) == SIGTERM);
+    const pid_t answer_to_second = family.add(0);
+    see_death();
+    CHECK(end_of(answer_to_second) == SIGUSR1);
+    CHECK(end_of(stopped) == SIGUSR1);
+}
+
+TEST_CASE("many deaths are looked at together, and none after the grace") {
+    const Family family(0, SIG_IGN);
+    ProcessTree tree;
+    TreeCanceller canceller(tree);
+    const auto start = Clock::now();
+    canceller.begin({{SIGTERM, 1s}}, start);
+    std::vector<Clock::time_point> looks;
+    for (auto now = start; now < start + 2s; now += 1ms) {
+        canceller.saw_death(now);
+        if (canceller.due() > now) continue;
+        looks.push_back(now);
+        canceller.advance(now);
+    }
+    CHECK(looks.size() < 20);
+}
+
 TEST_CASE("a later request hurries, and never slows down") {
-    const Family family(2, true);
+    const Family family(2, SIG_IGN);
     ProcessTree tree;
     TreeCanceller canceller(tree);
     const auto start = Clock::now();
@@ -134,6 +189,24 @@ TEST_CASE("an empty plan goes straight to SIGKILL") {
     run_until_gone(canceller);
     CHECK(canceller.signals() == std::vector<int>{SIGKILL});
     CHECK(canceller.processes() == 4);
+}
+
+TEST_CASE("of a process /proc tells which signals it catches or blocks") {
+    sigset_t blocked;
+    sigemptyset(&blocked);
+    sigaddset(&blocked, SIGUSR2);
+    const auto answers = [](int number) { return read_stat(::getpid())->may_answer(number); };
+    CHECK_FALSE(answers(SIGUSR1));
+    CHECK_FALSE(answers(SIGUSR2));
+    ::signal(SIGUSR1, [](int) {});
+    ::pthread_sigmask(SIG_BLOCK, &blocked, nullptr);
+    CHECK(answers(SIGUSR1));
+    CHECK(answers(SIGUSR2));
+    CHECK(answers(SIGRTMIN));  // /proc/<pid>/stat does not tell.
+    ::signal(SIGUSR1, SIG_IGN);
+    CHECK_FALSE(answers(SIGUSR1));
+    ::signal(SIGUSR1, SIG_DFL);
+    ::pthread_sigmask(SIG_UNBLOCK, &blocked, nullptr);
 }
 
 TEST_CASE("of a process /proc tells its parent, and a corpse is one only once nothing of it runs") {
