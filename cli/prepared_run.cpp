@@ -48,7 +48,7 @@ std::string random_key() {
 }
 
 Result<PreparedRun> prepare_run(const Globals& globals, const RunSettings& settings,
-                                std::vector<std::string> command, bool for_many) {
+                                std::vector<std::string> command, Requests requests) {
     PreparedRun prepared;
     ipc::RunParams& params = prepared.params;
     const auto socket = globals.socket_path();
@@ -80,7 +80,7 @@ Result<PreparedRun> prepare_run(const Globals& globals, const RunSettings& setti
 
     prepared.pass("cwd", std::move(cwd->fd));
     params.launch.environment = environment_with(settings.env);
-    if (for_many || size_of(params.launch.environment) > kMostInRequest) {
+    if (requests == Requests::many || size_of(params.launch.environment) > kMostInRequest) {
         auto memory = in_memory(std::exchange(params.launch.environment, {}));
         if (!memory) return std::unexpected(memory.error());
         prepared.pass("environment", std::move(*memory));

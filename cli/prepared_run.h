@@ -22,9 +22,10 @@ struct PreparedRun {
 };
 
 // With all that does not depend on how it is waited for: what a command inherits, the working directory, and
-// what the settings say. Neither stdio nor a lifeline. `for_many`: it is the model of many requests.
+// what the settings say. Neither stdio nor a lifeline.
+enum class Requests { one, many };  // that are made of it
 Result<PreparedRun> prepare_run(const Globals& globals, const RunSettings& settings,
-                                std::vector<std::string> command, bool for_many);
+                                std::vector<std::string> command, Requests requests);
 
 // A pipe that hangs up when this process is gone, where the settings want one.
 Result<> pass_lifeline(PreparedRun& prepared, const RunSettings& settings);

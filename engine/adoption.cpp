@@ -26,6 +26,7 @@ struct CloseDirectory {
 constexpr std::array<std::string_view, 5> kTraces{".channel", ".exit", ".accepted", ".begun", ".lost"};
 constexpr std::string_view kIdle = ".idle";
 
+// Of all that is left of operations. Removes the names of idle shims.
 Result<std::set<OperationId>> ids_in(int directory) {
     UniqueFd copy(::openat(directory, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!copy) return system_error("cannot open the directory of operations");

@@ -31,8 +31,9 @@ struct LeftOperation {
     std::optional<Acceptance> acceptance;  // what it was to be, where that was noted and is wanted
 };
 
-// All of them, in order of ids. Takes nothing off the directory: that is for who has made their content safe.
-// Fails only where the directory cannot be read.
+// All of them, in order of ids. What is left of none is removed: a name of an idle shim, the beginning of an
+// operation whose end is safe. What is left of one is for who has made it safe. Fails only where the
+// directory cannot be read.
 Result<std::vector<LeftOperation>> find_left_operations(int directory);
 
 // Collects the first reports of the shims that are left, so that all can be taken in at once and in order: a

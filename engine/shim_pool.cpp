@@ -96,15 +96,13 @@ bool ShimPool::owns(pid_t pid) const noexcept {
 }
 
 bool ShimPool::rename(LaunchedShim& shim, std::string name) const {
-    const std::string before = std::exchange(shim.listens_at, std::move(name));
-    if (before.empty()) {
-        shim.listens_at.clear();
+    if (shim.listens_at.empty()) return false;
+    if (::renameat(directory_, shim.listens_at.c_str(), directory_, name.c_str()) != 0) {
+        take_name_off(shim);
         return false;
     }
-    if (::renameat(directory_, before.c_str(), directory_, shim.listens_at.c_str()) == 0) return true;
-    ::unlinkat(directory_, before.c_str(), 0);
-    shim.listens_at.clear();
-    return false;
+    shim.listens_at = std::move(name);
+    return true;
 }
 
 void ShimPool::take_name_off(LaunchedShim& shim) const noexcept {
@@ -122,7 +120,8 @@ void ShimPool::release_held() {
             release_timer_.start(std::chrono::ceil<std::chrono::milliseconds>(kHold - held));
             return;
         }
-        rename(shim, idle_channel_name(shim.process.pid));
+        // Without a name it is given another socket by its next operation.
+        static_cast<void>(rename(shim, idle_channel_name(shim.process.pid)));
         // One that cannot be told is released by its next operation all the same, or by its end.
         if (send_packet(shim.channel.get(), release)) shim.held_since.reset();
     }

@@ -51,7 +51,7 @@ public:
     void end(LaunchedShim shim);
 
     // Where it is to be found from now on. False where it listens nowhere, or can be found nowhere any more.
-    bool rename(LaunchedShim& shim, std::string name) const;
+    [[nodiscard]] bool rename(LaunchedShim& shim, std::string name) const;
     void take_name_off(LaunchedShim& shim) const noexcept;
 
     bool owns(pid_t pid) const noexcept;

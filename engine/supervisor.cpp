@@ -53,19 +53,12 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       runtime_(std::move(runtime)),
       state_(std::move(state)),
       store_(make_store()),
-      history_writer_(loop, {.store = store_.get(),
-                             .operations_directory = operations_.get(),
-                             .warn = settings_.warn,
-                             .clear =
-                                 [this](OperationId id, const HistoryWriter::Source& source) {
-                                     if (!store_ && !source.had_no_other)
-                                         clearing_.later(id);
-                                     else if (source.had_no_other && !source.has_record && source.report &&
-                                              source.report->started)
-                                         remove_beginning(operations_.get(), id);
-                                     else
-                                         remove_traces(operations_.get(), id);
-                                 }}),
+      history_writer_(loop,
+                      {.store = store_.get(),
+                       .operations_directory = operations_.get(),
+                       .warn = settings_.warn,
+                       .clear = [this](OperationId id,
+                                       const HistoryWriter::Source& source) { clear_traces(id, source); }}),
       ids_(runtime_.get(), state_.get()),
       idle_shims_(loop, operations_.get()),
       launcher_(std::move(launcher)),
@@ -100,6 +93,17 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
       left_trees_(bridge_, settings_.socket_path) {
     launcher_.take_from(idle_shims_);
     if (store_) history_.emplace(registry_, history_writer_, *store_);
+}
+
+// Off the runtime directory.
+void Supervisor::Impl::clear_traces(OperationId id, const HistoryWriter::Source& source) {
+    // Its client may yet ask, and there is no history to answer.
+    if (!store_ && !source.had_no_other) clearing_.later(id);
+    // Its acceptance went when it began, and its channel goes with its shim, to the next operation perhaps.
+    else if (source.had_no_other && !source.has_record && source.report && source.report->started)
+        remove_beginning(operations_.get(), id);
+    else
+        remove_traces(operations_.get(), id);
 }
 
 std::unique_ptr<Store> Supervisor::Impl::make_store() {

@@ -75,6 +75,7 @@ private:
         LoopBridge::TokenWatch token;
     };
     std::unique_ptr<Store> make_store();
+    void clear_traces(OperationId id, const HistoryWriter::Source& source);
     Result<UniqueFd> open_log(OperationSpec& spec) const;
     enum class Origin { new_one, left_behind };
     void take_in(const OperationSpec& spec, std::unique_ptr<ShimLink> link, Origin origin);

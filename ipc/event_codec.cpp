@@ -34,9 +34,7 @@ struct ToJson {
         return array;
     }
     json operator()(SignalNumber value) const { return signal_name(value.number); }
-    json operator()(std::chrono::microseconds value) const {
-        return std::chrono::duration<double>(value).count();
-    }
+    json operator()(std::chrono::microseconds value) const { return seconds(value); }
     json operator()(Status value) const { return to_string(value); }
     json operator()(const Exit& value) const {
         if (value.by_signal) return {{"signal", signal_name(value.value)}};

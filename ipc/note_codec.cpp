@@ -5,6 +5,7 @@
 #include "ipc/byte_text.h"
 #include "ipc/params.h"
 #include "ipc/requests.h"
+#include "ipc/timestamp.h"
 
 namespace cancelable::ipc {
 namespace {
@@ -23,7 +24,7 @@ void get_bytes(Params& params, std::string_view name, std::string& target) {
 }  // namespace
 
 json encode(const ShieldParams& shield) {
-    json encoded{{"descriptors", {"shield"}}, {"limit", std::chrono::duration<double>(shield.limit).count()}};
+    json encoded{{"descriptors", {"shield"}}, {"limit", seconds(shield.limit)}};
     if (shield.operation_id != 0) encoded["operation_id"] = shield.operation_id;
     return encoded;
 }

@@ -14,11 +14,6 @@
 
 namespace cancelable::ipc {
 
-// As times go over the wire.
-inline double seconds(std::chrono::milliseconds time) {
-    return std::chrono::duration<double>(time).count();
-}
-
 // Takes parameters out of a JSON object one by one, checked.
 //
 // The first failure is kept and finish() reports it; the getters after it do nothing, so that decoding reads

@@ -9,6 +9,7 @@
 #include "ipc/byte_text.h"
 #include "ipc/params.h"
 #include "ipc/selector_codec.h"
+#include "ipc/timestamp.h"
 
 namespace cancelable::ipc {
 namespace {

@@ -13,11 +13,6 @@ namespace {
 
 using nlohmann::json;
 
-template <class Duration>
-double seconds(Duration time) {
-    return std::chrono::duration<double>(time).count();
-}
-
 json timestamp_or_null(const std::optional<WallTime>& time) {
     if (!time) return nullptr;
     return format_timestamp(*time);

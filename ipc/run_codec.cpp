@@ -9,6 +9,7 @@
 #include "ipc/params.h"
 #include "ipc/requests.h"
 #include "ipc/selector_codec.h"
+#include "ipc/timestamp.h"
 
 namespace cancelable::ipc {
 namespace {

@@ -8,6 +8,7 @@
 #include "ipc/byte_text.h"
 #include "ipc/requests.h"
 #include "ipc/service_impl.h"
+#include "ipc/timestamp.h"
 #include "version.h"
 
 namespace cancelable::ipc {
@@ -142,7 +143,7 @@ SupervisorInfo Service::Impl::info() const {
     return {::getpid(),
             kVersion,
             kProtocolVersion,
-            std::chrono::duration<double>(steady_clock::now() - started_).count(),
+            seconds(steady_clock::now() - started_),
             settings_.socket_path,
             own_rss_bytes()};
 }

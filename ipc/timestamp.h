@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -7,6 +8,12 @@
 #include "engine/shim/spec.h"
 
 namespace cancelable::ipc {
+
+// As times go over the wire.
+template <class Duration>
+double seconds(Duration time) noexcept {
+    return std::chrono::duration<double>(time).count();
+}
 
 // RFC 3339 in UTC with milliseconds: 2026-03-01T09:05:00.250Z. What is finer is cut off.
 std::string format_timestamp(WallTime time);

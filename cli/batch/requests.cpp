@@ -37,7 +37,7 @@ Result<BatchRequests::Common> BatchRequests::make_common(const std::string& comm
     unsettled.cancel_on = settings.cancel_on;
     if (const auto sources = settle_sources(unsettled, settings.logs()); !sources)
         return std::unexpected(sources.error());
-    auto prepared = prepare_run(globals_, settings, {command}, true);
+    auto prepared = prepare_run(globals_, settings, {command}, Requests::many);
     if (!prepared) return std::unexpected(prepared.error());
     for (ResourceLimit& limit : prepared->params.launch.limits)
         if (limit.resource == RLIMIT_NOFILE) limit = {RLIMIT_NOFILE, files_.rlim_cur, files_.rlim_max};

@@ -69,7 +69,7 @@ std::size_t raise_limit_of_files(rlimit files) {
 }
 
 // Takes no processor from a command that runs, where it has only to say what comes after the next. What it
-// starts itself, as another supervisor, is as it was.
+// starts itself, as another supervisor, is as it was. Where that is not allowed it is as quick as the others.
 void give_way() noexcept {
     const sched_param unchanged{};
     if (::sched_getscheduler(0) == SCHED_OTHER)

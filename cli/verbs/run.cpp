@@ -52,7 +52,7 @@ Result<> pass_stdio(PreparedRun& prepared, const RunSettings& settings, unsigned
 }
 
 Result<PreparedRun> prepare(const Globals& globals, const RunSettings& settings, Words command) {
-    auto prepared = prepare_run(globals, settings, std::move(command), false);
+    auto prepared = prepare_run(globals, settings, std::move(command), Requests::one);
     if (!prepared || settings.detach) return prepared;
     if (auto passed = pass_stdio(*prepared, settings, globals.closed_stdio); !passed)
         return std::unexpected(passed.error());

@@ -1,33 +1,22 @@
 #include "engine/adoption.h"
 
 #include <doctest/doctest.h>
-#include <fcntl.h>
 #include <sys/socket.h>
 
-#include <filesystem>
 #include <optional>
+
+#include "tests/unit/folder.h"
 
 namespace cancelable {
 namespace {
 
-struct Directory {
-    std::string name = "/tmp/cancelable-adoption-XXXXXX";
-    UniqueFd fd;
-    Directory() {
-        REQUIRE(::mkdtemp(name.data()) != nullptr);
-        fd.reset(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-        REQUIRE(fd);
-    }
-    ~Directory() { std::filesystem::remove_all(name); }
-};
-
 TEST_CASE("a shim that has got the name of an operation, and not yet the operation, is not its shim") {
-    const Directory directory;
+    const Folder folder;
     OperationSpec spec;
     spec.id = 42;
     spec.name = "next";
     spec.command = {"true"};
-    REQUIRE(write_acceptance(directory.fd.get(), spec));
+    REQUIRE(write_acceptance(folder.descriptor.get(), spec));
     int pair[2];
     REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) == 0);
     const UniqueFd shim(pair[0]);
@@ -41,7 +30,7 @@ TEST_CASE("a shim that has got the name of an operation, and not yet the operati
     left.front().id = 42;
     left.front().channel.reset(pair[1]);
     std::optional<Adoption> adoption;
-    adoption.emplace(loop, directory.fd.get(), std::move(left), [&](OperationId id) {
+    adoption.emplace(loop, folder.descriptor.get(), std::move(left), [&](OperationId id) {
         return ShimLink::Callbacks{.reported =
                                        [&adoption, id](const ShimReport& report, UniqueFd description) {
                                            adoption->reported(id, report, std::move(description));

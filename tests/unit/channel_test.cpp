@@ -10,6 +10,7 @@
 #include <string>
 
 #include "engine/shim/acceptance.h"
+#include "tests/unit/folder.h"
 
 namespace cancelable {
 namespace {
@@ -59,17 +60,6 @@ ShimReport some_report() {
     report.disconnected = true;
     return report;
 }
-
-struct Folder {
-    Folder() {
-        char path[] = "/tmp/cancelable-unit-XXXXXX";
-        name = ::mkdtemp(path);
-        descriptor = UniqueFd(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    }
-    ~Folder() { std::filesystem::remove_all(name); }
-    std::string name;
-    UniqueFd descriptor;
-};
 
 TEST_CASE("an operation's description survives encoding, whatever bytes it has") {
     const OperationSpec spec = some_spec();
@@ -207,6 +197,26 @@ TEST_CASE("packets keep their bounds and carry descriptors") {
     const auto end = receive_packet(right.get());
     REQUIRE(end);
     CHECK(end->bytes.empty());
+}
+
+TEST_CASE("an assignment arrives whole, with all that it may bring") {
+    int pair[2];
+    REQUIRE(::socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair) == 0);
+    const UniqueFd left(pair[0]);
+    const UniqueFd right(pair[1]);
+    BorrowedAssignment sent;
+    sent.descriptors.fill(left.get());
+    sent.description.assign(kDescriptionLimit, std::byte{7});
+    REQUIRE(send_assignment(left.get(), sent));
+    auto packet = receive_packet(right.get());
+    REQUIRE(packet);
+    auto command = decode_command(packet->bytes);
+    REQUIRE(command);
+    CHECK(command->kind == ShimCommandKind::assign);
+    const Assignment got = take_assignment(std::move(*command), std::move(*packet));
+    CHECK(got.description == sent.description);
+    for (const UniqueFd& descriptor : got.descriptors)
+        CHECK(descriptor);
 }
 
 TEST_CASE("an exit record gives back what was written, and a damaged one an error") {

@@ -1,14 +1,13 @@
 #include <doctest/doctest.h>
-#include <fcntl.h>
 
 #include <algorithm>
 #include <csignal>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 
 #include "engine/hook_call.h"
 #include "engine/hook_file.h"
+#include "tests/unit/folder.h"
 
 namespace cancelable {
 namespace {
@@ -44,20 +43,13 @@ bool has(const Facts& facts, const std::string& fact) {
     return std::ranges::find(facts, fact) != facts.end();
 }
 
-struct Folder {
-    Folder() {
-        char path[] = "/tmp/cancelable-unit-XXXXXX";
-        name = ::mkdtemp(path);
-        fd.reset(::open(name.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    }
-    ~Folder() { std::filesystem::remove_all(name); }
-    void write(const std::string& file, const std::string& text) const {
-        std::ofstream(name + "/" + file) << text;
-    }
-    bool is_empty() const { return std::filesystem::is_empty(name); }
-    std::string name;
-    UniqueFd fd;
-};
+void write_to(const Folder& folder, const std::string& file, const std::string& text) {
+    std::ofstream(folder.name + "/" + file) << text;
+}
+
+bool is_empty(const Folder& folder) {
+    return std::filesystem::is_empty(folder.name);
+}
 
 HookCall some_call(OperationId id) {
     return {id, HookEvent::end, "tell", 5s, {"CANCELABLE_HOOK_ID=" + std::to_string(id)}};
@@ -133,9 +125,9 @@ TEST_CASE("only what an operation wants to be run is run, and without what is me
 
 TEST_CASE("a hook that is owed is found until it is forgotten") {
     const Folder folder;
-    REQUIRE(write_owed_hook(folder.fd.get(), some_call(30)));
-    REQUIRE(write_owed_hook(folder.fd.get(), some_call(4)));
-    const auto found = find_owed_hooks(folder.fd.get(), {});
+    REQUIRE(write_owed_hook(folder.descriptor.get(), some_call(30)));
+    REQUIRE(write_owed_hook(folder.descriptor.get(), some_call(4)));
+    const auto found = find_owed_hooks(folder.descriptor.get(), {});
     REQUIRE(found.size() == 2);
     CHECK(found[0].id == 4);
     CHECK(found[1].id == 30);
@@ -143,25 +135,25 @@ TEST_CASE("a hook that is owed is found until it is forgotten") {
     CHECK(found[1].command == "tell");
     CHECK(found[1].time_limit == 5s);
     CHECK(found[1].facts == Facts{"CANCELABLE_HOOK_ID=30"});
-    forget_owed_hook(folder.fd.get(), 4);
-    forget_owed_hook(folder.fd.get(), 30);
-    CHECK(folder.is_empty());
+    forget_owed_hook(folder.descriptor.get(), 4);
+    forget_owed_hook(folder.descriptor.get(), 30);
+    CHECK(is_empty(folder));
 }
 
 TEST_CASE("a damaged note of a hook is taken away with a word, and other files are let be") {
     const Folder folder;
-    folder.write("5.end-hook", "nonsense");
-    folder.write("6.end-hook.new", "half");
-    folder.write("7.exit", "record");
-    REQUIRE(write_owed_hook(folder.fd.get(), some_call(8)));
+    write_to(folder, "5.end-hook", "nonsense");
+    write_to(folder, "6.end-hook.new", "half");
+    write_to(folder, "7.exit", "record");
+    REQUIRE(write_owed_hook(folder.descriptor.get(), some_call(8)));
     std::filesystem::rename(folder.name + "/8.end-hook", folder.name + "/9.end-hook");
     std::vector<std::string> told;
-    CHECK(find_owed_hooks(folder.fd.get(), [&](const std::string& sentence) {
+    CHECK(find_owed_hooks(folder.descriptor.get(), [&](const std::string& sentence) {
               told.push_back(sentence);
           }).empty());
     CHECK(told.size() == 2);
     CHECK(std::filesystem::remove(folder.name + "/7.exit"));
-    CHECK(folder.is_empty());
+    CHECK(is_empty(folder));
 
     const auto whole = encode(some_call(8));
     for (std::size_t length = 0; length < whole.size(); ++length)

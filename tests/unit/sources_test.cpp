@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <condition_variable>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <mutex>
@@ -24,6 +23,7 @@
 #include "engine/sources/tree_pass.h"
 #include "engine/sources/usage_source.h"
 #include "engine/sources/wording.h"
+#include "tests/unit/folder.h"
 
 namespace cancelable {
 namespace {
@@ -89,15 +89,6 @@ std::string message_of(const CancelationToken& token) {
     REQUIRE(token.is_cancelled());
     return token.message();
 }
-
-struct Folder {
-    Folder() {
-        char name[] = "/tmp/cancelable-unit-XXXXXX";
-        path = ::mkdtemp(name);
-    }
-    ~Folder() { std::filesystem::remove_all(path); }
-    std::string path;
-};
 
 void run_until(Loop& loop, const std::function<bool()>& holds) {
     while (!holds())
@@ -343,7 +334,7 @@ TEST_CASE("silence is counted from the last writing and never guessed") {
 
 TEST_CASE("a log that is written to is not idle and one that is not is") {
     const Folder folder;
-    const std::string log = folder.path + "/log";
+    const std::string log = folder.name + "/log";
     std::ofstream(log) << "begin\n";
     Loop loop;
     BlockingCalls calls(loop);
@@ -398,19 +389,19 @@ TEST_CASE("a file is noticed in a directory that is still to be made") {
     CancelationToken token;
     CancelationToken other;
     const SourceAttachment attachment(token,
-                                      file_source(loop, calls, directories, folder.path + "/a/b/stop"));
-    const SourceAttachment beside(other, file_source(loop, calls, directories, folder.path + "/a/b/never"));
+                                      file_source(loop, calls, directories, folder.name + "/a/b/stop"));
+    const SourceAttachment beside(other, file_source(loop, calls, directories, folder.name + "/a/b/never"));
     for (int i = 0; i < 20; ++i)
         loop.run_once(false);
-    std::filesystem::create_directory(folder.path + "/a");
+    std::filesystem::create_directory(folder.name + "/a");
     loop.run_once(true);
-    std::ofstream(folder.path + "/stop") << "not this one";
-    std::filesystem::create_directory(folder.path + "/c");
-    std::filesystem::rename(folder.path + "/c", folder.path + "/a/b");
-    std::ofstream(folder.path + "/a/b/stopped") << "nor this one";
-    std::ofstream(folder.path + "/a/b/stop") << "";
+    std::ofstream(folder.name + "/stop") << "not this one";
+    std::filesystem::create_directory(folder.name + "/c");
+    std::filesystem::rename(folder.name + "/c", folder.name + "/a/b");
+    std::ofstream(folder.name + "/a/b/stopped") << "nor this one";
+    std::ofstream(folder.name + "/a/b/stop") << "";
     run_until(loop, [&] { return token.is_cancelled(); });
-    CHECK(token.message() == "file " + folder.path + "/a/b/stop is there");
+    CHECK(token.message() == "file " + folder.name + "/a/b/stop is there");
     CHECK(token.reason() == CancelationReason::condition);
     CHECK_FALSE(other.is_cancelled());
 }
@@ -421,8 +412,8 @@ TEST_CASE("a file that is there already and a dangling link are noticed") {
     BlockingCalls calls(loop);
     DirectoryWatches directories(loop);
     CancelationToken token;
-    std::filesystem::create_symlink("/nowhere", folder.path + "/link");
-    const SourceAttachment attachment(token, file_source(loop, calls, directories, folder.path + "/link"));
+    std::filesystem::create_symlink("/nowhere", folder.name + "/link");
+    const SourceAttachment attachment(token, file_source(loop, calls, directories, folder.name + "/link"));
     run_until(loop, [&] { return token.is_cancelled(); });
 }
 
@@ -432,14 +423,14 @@ TEST_CASE("a file is noticed after its directory was moved away and made anew") 
     BlockingCalls calls(loop);
     DirectoryWatches directories(loop);
     CancelationToken token;
-    std::filesystem::create_directory(folder.path + "/d");
-    const SourceAttachment attachment(token, file_source(loop, calls, directories, folder.path + "/d/stop"));
+    std::filesystem::create_directory(folder.name + "/d");
+    const SourceAttachment attachment(token, file_source(loop, calls, directories, folder.name + "/d/stop"));
     for (int i = 0; i < 20; ++i)
         loop.run_once(false);
-    std::filesystem::rename(folder.path + "/d", folder.path + "/old");
-    std::ofstream(folder.path + "/old/stop") << "";
-    std::filesystem::create_directory(folder.path + "/d");
-    std::ofstream(folder.path + "/d/stop") << "";
+    std::filesystem::rename(folder.name + "/d", folder.name + "/old");
+    std::ofstream(folder.name + "/old/stop") << "";
+    std::filesystem::create_directory(folder.name + "/d");
+    std::ofstream(folder.name + "/d/stop") << "";
     run_until(loop, [&] { return token.is_cancelled(); });
 }
 

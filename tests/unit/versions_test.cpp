@@ -1,9 +1,6 @@
 // What 0.1.0 wrote, byte for byte, and what a version to come may write. An upgrade meets both.
 #include <doctest/doctest.h>
-#include <fcntl.h>
 
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 #include <string>
 #include <string_view>
@@ -11,6 +8,7 @@
 
 #include "engine/shim/bytes.h"
 #include "engine/shim/channel.h"
+#include "tests/unit/folder.h"
 
 namespace cancelable {
 namespace {
@@ -141,19 +139,16 @@ TEST_CASE("fields of a version to come are passed over") {
 }
 
 TEST_CASE("an exit record of 0.1.0 is read in full") {
-    char path[] = "/tmp/cancelable-unit-XXXXXX";
-    const std::string folder = ::mkdtemp(path);
-    const UniqueFd directory(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    const Folder folder;
     ByteWriter record;
     for (const std::string_view part : {kDescription, kReport}) {
         const auto bytes = bytes_of(part);
         record.put(std::string_view(reinterpret_cast<const char*>(bytes.data()), bytes.size()));
     }
     const auto whole = record.take();
-    std::ofstream(folder + "/" + exit_record_name(41), std::ios::binary)
+    std::ofstream(folder.name + "/" + exit_record_name(41), std::ios::binary)
         .write(reinterpret_cast<const char*>(whole.data()), static_cast<std::streamsize>(whole.size()));
-    const auto read = read_exit_record(directory.get(), 41);
-    std::filesystem::remove_all(folder);
+    const auto read = read_exit_record(folder.descriptor.get(), 41);
     REQUIRE(read);
     check_spec(read->spec);
     check_report(read->report);
