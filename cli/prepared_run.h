@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -21,9 +22,10 @@ struct PreparedRun {
     void pass(const char* meaning, UniqueFd fd);
 };
 
+enum class Requests : std::uint8_t { one, many };  // that are made of a prepared one
+
 // With all that does not depend on how it is waited for: what a command inherits, the working directory, and
 // what the settings say. Neither stdio nor a lifeline.
-enum class Requests { one, many };  // that are made of it
 Result<PreparedRun> prepare_run(const Globals& globals, const RunSettings& settings,
                                 std::vector<std::string> command, Requests requests);
 

@@ -2,8 +2,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <linux/kcmp.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -123,25 +121,18 @@ std::optional<ProcStat> read_stat(pid_t pid) {
     return read_stat_at(ProcPath() / pid / "stat");
 }
 
-std::optional<unsigned> threads_asleep(pid_t pid, const ProcStat& stat) {
-    unsigned asleep = 0;
-    const auto is_still = [&](const ProcStat& thread) {
-        if (thread.state == 'D') ++asleep;
-        return std::string_view("TtZXD").contains(thread.state);
+Activity activity_of(pid_t pid, const ProcStat& stat) {
+    const auto of_thread = [](const ProcStat& thread) {
+        if (std::string_view("TtZX").contains(thread.state)) return Activity::stopped;
+        return thread.state == 'D' ? Activity::asleep : Activity::running;
     };
-    if (stat.threads <= 1) return is_still(stat) ? std::optional(asleep) : std::nullopt;
-    bool all = true;
+    Activity activity = of_thread(stat);
+    if (stat.threads <= 1 || activity == Activity::running) return activity;
     for_each_number((ProcPath() / pid / "task").c_str(), [&](pid_t thread) {
         const auto seen = read_stat_at(ProcPath() / pid / "task" / thread / "stat");
-        all = all && (!seen || is_still(*seen));
+        if (seen) activity = std::max(activity, of_thread(*seen));
     });
-    return all ? std::optional(asleep) : std::nullopt;
-}
-
-bool may_share_memory(pid_t one, pid_t other) noexcept {
-    constexpr int kEqual = 0;
-    const long order = ::syscall(SYS_kcmp, one, other, KCMP_VM, 0, 0);
-    return order == kEqual || order < 0;
+    return activity;
 }
 
 std::vector<pid_t> all_processes() {

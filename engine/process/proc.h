@@ -14,7 +14,7 @@ struct ProcStat {
     char state = '?';
     unsigned threads = 0;          // 0 once nothing of it runs any more
     std::uint64_t start_time = 0;  // clock ticks since boot: with the pid, a name that is never used twice
-    std::uint64_t handled = 0;     // bit N - 1: signal N is caught or blocked; of signals 1 to 31
+    std::uint64_t handled = 0;     // bit N - 1: caught, or blocked by the first thread; signals 1 to 31
 
     // Dead and waiting to be reaped. A leader that exited before its other threads is no corpse.
     bool is_corpse() const noexcept { return (state == 'Z' || state == 'X') && threads <= 1; }
@@ -29,13 +29,10 @@ std::optional<ProcStat> read_stat(pid_t pid);
 // Every process that there is at this moment, as far as this user is shown them.
 std::vector<pid_t> all_processes();
 
-// Of a process whose threads are all stopped, by a signal or a tracer, or asleep where nothing but what they
-// wait for can wake them: how many are asleep. Nothing where one may run.
-std::optional<unsigned> threads_asleep(pid_t pid, const ProcStat& stat);
-
-// False only where the kernel says that two processes have memory of their own each, as all have but the
-// child of a vfork() before its exec.
-bool may_share_memory(pid_t one, pid_t other) noexcept;
+// What the threads of a process do: all are stopped, by a signal or a tracer; none may run, but some are
+// asleep where nothing but what they wait for can wake them; or one may run.
+enum class Activity : std::uint8_t { stopped, asleep, running };
+Activity activity_of(pid_t pid, const ProcStat& stat);
 
 // True where the process has the signal ignored; false as well where it cannot be told.
 bool ignores_signal(pid_t pid, int number);

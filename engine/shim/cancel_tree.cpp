@@ -8,7 +8,9 @@
 namespace cancelable {
 namespace {
 
-constexpr std::chrono::milliseconds kFirstPause{2};
+// After a death that follows a polite signal. Each look after that waits four times as long for others.
+constexpr std::chrono::milliseconds kFirstLook{2};
+
 constexpr std::chrono::milliseconds kLongestPause{250};
 
 // Five pauses of growing length are some sixty milliseconds: time enough for a process that we may not signal
@@ -36,15 +38,15 @@ void TreeCanceller::begin(const StopPlan& plan, Clock::time_point now) {
     if (hard_at >= *hard_at_) return;
     hard_at_ = hard_at;
     next_step_ = plan_.size();
-    step_ends_ = std::min(step_ends_, hard_at);
-    due_ = std::min(*due_, step_ends_);
+    step_ends_ = hard_at;
+    due_ = std::min(*due_, hard_at);
     advance(now);
 }
 
 void TreeCanceller::advance(Clock::time_point now) {
     if (!due_ || now < *due_) return;
     if (now < step_ends_)
-        ask(now);
+        look_again();
     else if (next_step_ < plan_.size())
         polite_step(plan_[next_step_++], now);
     else
@@ -55,33 +57,39 @@ void TreeCanceller::polite_step(const StopStep& step, Clock::time_point now) {
     signal_ = step.signal;
     step_ends_ = now + step.wait;
     asked_.clear();
-    between_looks_ = kFirstPause;
-    ask(now);
+    until_look_ = kFirstLook;
+    ask();
 }
 
 void TreeCanceller::saw_death(Clock::time_point now) {
-    if (due_ && now < step_ends_) due_ = std::min(*due_, std::max(now, next_look_));
+    // Many die at about the same time.
+    if (has_begun() && now < step_ends_) due_ = std::min(*due_, now + until_look_);
 }
 
-// Sends the step's signal to those that have not had it, if nobody who has had it may answer.
-void TreeCanceller::ask(Clock::time_point now) {
-    due_ = step_ends_;
-    next_look_ = now + between_looks_;
-    between_looks_ = std::min(between_looks_ * 2, kLongestPause);
+void TreeCanceller::look_again() {
+    until_look_ = std::min(until_look_ * 4, kLongestPause);
+    ask();
+}
 
+// Sends the step's signal to those that have not had it, unless somebody lives who may answer.
+void TreeCanceller::ask() {
+    due_ = step_ends_;
     // A shell starts its background jobs with SIGINT and SIGQUIT ignored, so that Ctrl-C spares them. Here
     // nothing is to be spared, and they would only sit out the wait: so they get the signal that asks them
     // all the same.
     const bool may_spare = signal_ == SIGINT || signal_ == SIGQUIT;
     bool is_answering = false;
-    std::unordered_map<pid_t, std::uint64_t> found;
+    std::unordered_map<pid_t, Asked> found;
     tree_.clear();
     tree_.grow([&](pid_t pid, const ProcStat& stat, int) {
+        const bool may_answer = stat.may_answer(signal_) || (may_spare && stat.may_answer(SIGTERM));
         const auto asked = asked_.find(pid);
-        if (asked == asked_.end() || asked->second != stat.start_time)
-            found.emplace(pid, stat.start_time);
-        else if (stat.may_answer(signal_) || (may_spare && stat.may_answer(SIGTERM)))
-            is_answering = true;
+        if (asked == asked_.end() || asked->second.start_time != stat.start_time) {
+            found[pid] = {stat.start_time, may_answer};
+            return;
+        }
+        asked->second.may_answer |= may_answer;
+        is_answering |= asked->second.may_answer;
     });
     if (!is_answering && !found.empty()) {
         const auto is_found = [&](pid_t pid) { return found.contains(pid); };
@@ -93,12 +101,14 @@ void TreeCanceller::ask(Clock::time_point now) {
         };
         std::vector<pid_t> refused;
         tree_.signal_if(signal_, is_found, refused);
+        for (const pid_t pid : refused)
+            found.erase(pid);
         note_signal(signal_);
         if (may_spare) tree_.signal_if(SIGTERM, is_spared, refused);
         // A stopped process would not hear it before the hard way came.
         tree_.signal_if(SIGCONT, is_found, refused);
-        for (const auto& [pid, start_time] : found)
-            asked_[pid] = start_time;
+        for (const auto& [pid, asked] : found)
+            asked_[pid] = asked;
     }
     tree_.clear();
 }

@@ -60,7 +60,8 @@ public:
 
 private:
     void polite_step(const StopStep& step, Clock::time_point now);
-    void ask(Clock::time_point now);
+    void look_again();
+    void ask();
     void hard_round(Clock::time_point now);
     void note_signal(int number);
 
@@ -69,13 +70,16 @@ private:
     std::size_t next_step_ = 0;
     std::optional<Clock::time_point> due_;
     std::optional<Clock::time_point> hard_at_;
-    // Of the step that was taken last: its signal, its end, whom it has asked by pid and start time, and when
-    // it may look again.
+    struct Asked {
+        std::uint64_t start_time = 0;
+        bool may_answer = false;  // by the handlers that it had when it was asked, or has since
+    };
+    // Of the step that was taken last: its signal, its end, whom it has asked by pid, and how soon after a
+    // death it looks again.
     int signal_ = 0;
     Clock::time_point step_ends_;
-    std::unordered_map<pid_t, std::uint64_t> asked_;
-    Clock::time_point next_look_;
-    std::chrono::milliseconds between_looks_{};
+    std::unordered_map<pid_t, Asked> asked_;
+    std::chrono::milliseconds until_look_{};
     // Of the hard way.
     std::chrono::milliseconds until_round_{2};
     int rounds_with_refusals_only_ = 0;

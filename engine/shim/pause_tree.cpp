@@ -13,7 +13,7 @@ constexpr int kLooksAtOnce = 16;
 
 constexpr std::chrono::milliseconds kLongestWait{20};
 
-// What cannot be stopped may start what can.
+// What cannot be stopped may start what can, and so may what wakes up.
 constexpr std::chrono::milliseconds kLookAgain{250};
 
 // Longer than a fork takes, also of a large process on a busy machine.
@@ -35,13 +35,13 @@ void PauseTree::pause(Clock::time_point now) {
 
 void PauseTree::advance(Clock::time_point now) {
     if (!due_ || now < *due_) return;
-    bool is_held = false;
-    for (int i = 0; i < kLooksAtOnce && !is_held; ++i)
-        is_held = look(now);
-    if (state_ == State::pausing && is_held) state_ = State::paused;
+    Sight sight = Sight::moving;
+    for (int i = 0; i < kLooksAtOnce && sight == Sight::moving; ++i)
+        sight = look(now);
+    if (state_ == State::pausing && sight == Sight::held) state_ = State::paused;
     if (state_ == State::paused) {
         due_.reset();
-        if (!unstoppable_.empty()) due_ = now + kLookAgain;
+        if (!unstoppable_.empty() || has_sleepers_) due_ = now + kLookAgain;
     } else if (now >= give_up_at_) {
         resume();
     } else {
@@ -56,42 +56,42 @@ const PauseTree::Seen* PauseTree::known(pid_t pid, std::uint64_t start_time) con
     return seen != last_.end() && seen->second.start_time == start_time ? &seen->second : nullptr;
 }
 
-// Stops what runs. True where there was nothing of all that the top of the header speaks of.
-bool PauseTree::look(Clock::time_point now) {
+// Stops what runs. The top of the header says when a tree is held.
+PauseTree::Sight PauseTree::look(Clock::time_point now) {
     bool is_held = true;
+    bool is_waited_for = false;
     Look seen;
     unstoppable_.clear();
+    has_sleepers_ = false;
     tree_.clear();
     tree_.grow([&](pid_t pid, const ProcStat& stat, int pidfd) {
         const Seen* before = known(pid, stat.start_time);
-        Seen& process = seen[pid] = {stat.start_time, false, stat.parent};
-        const auto asleep = threads_asleep(pid, stat);
-        if (asleep && (*asleep == 0 || before != nullptr)) {
-            // One that is asleep has been sent the signal by an earlier look.
+        Seen& process = seen[pid] = {.start_time = stat.start_time};
+        const Activity activity = activity_of(pid, stat);
+        if (activity == Activity::stopped) {
             is_held = is_held && before != nullptr;
-            process.asleep = *asleep;
-            if (*asleep > 0) process.asleep_since = before->asleep > 0 ? before->asleep_since : now;
             return;
         }
+        // Also to one that is asleep, each time: a SIGCONT takes the signal off again.
         if (pidfd_send_signal(pidfd, SIGSTOP) != 0) {
-            if (errno == EPERM) unstoppable_.push_back(pid);
-            is_held = is_held && errno == EPERM;
+            const bool is_refused = errno == EPERM;
+            if (is_refused) unstoppable_.push_back(pid);
+            is_held = is_held && is_refused;
             return;
         }
         stopped_[pid] = stat.start_time;
-        is_held = false;
+        if (activity == Activity::running) {
+            is_held = false;
+            return;
+        }
+        has_sleepers_ = true;
+        process.asleep_since = before != nullptr ? before->asleep_since.value_or(now) : now;
+        is_waited_for = is_waited_for || now - *process.asleep_since < kSoundSleep;
     });
     for (const auto& [pid, start_time] : tree_.corpses()) {
         const Seen* before = known(pid, start_time);
         is_held = is_held && before != nullptr && before->is_corpse;
-        seen[pid] = {start_time, true, 0};
-    }
-    for (const auto& [pid, process] : seen) {
-        if (process.asleep == 0 || now - process.asleep_since >= kSoundSleep) continue;
-        const auto waited_for = std::ranges::count_if(seen, [parent = pid](const auto& other) {
-            return other.second.parent == parent && may_share_memory(parent, other.first);
-        });
-        is_held = is_held && waited_for >= process.asleep;
+        seen[pid] = {.start_time = start_time, .is_corpse = true};
     }
     for (const auto& [pid, before] : last_) {
         const auto found = seen.find(pid);
@@ -99,7 +99,8 @@ bool PauseTree::look(Clock::time_point now) {
         is_held = is_held && (before.is_corpse || is_there);
     }
     last_ = std::move(seen);
-    return is_held && tree_.missed() == 0 && !tree_.is_full() && !tree_.has_died();
+    if (!is_held || tree_.missed() != 0 || tree_.is_full() || tree_.has_died()) return Sight::moving;
+    return is_waited_for ? Sight::asleep : Sight::held;
 }
 
 void PauseTree::resume() {

@@ -1,6 +1,6 @@
 // How a tree is held still, without a freezer.
 //
-// SIGSTOP cannot be caught, and a process that has it pending completes no fork; but a tree is looked at one
+// SIGSTOP cannot be caught, and a process that has it pending begins no fork; but a tree is looked at one
 // process after the other, and one that dies meanwhile leaves its child to somebody whose children were read
 // already. So the tree is looked at again and again, and each look stops what runs. It is held once a whole
 // look has found nothing that runs, nothing that the look before had not seen, and nothing that has died
@@ -8,8 +8,9 @@
 // seen, still.
 //
 // One that is asleep where no signal wakes it does not stop before it wakes up. Most do nothing more than
-// that, but one that sleeps within a fork completes it. So it counts as still in two cases: as the parent of
-// a vfork(), whose child is still and shares its memory; and where it has slept for longer than a fork does.
+// that, but one that sleeps within a fork completes it first. So it counts as still only once it has slept
+// for longer than a fork takes, and as long as there is such a one, looks go on. A parent that has called
+// vfork() is asleep too until its child goes on, and then the pause takes that long.
 //
 // A freezer of cgroups would do it in one step where one is delegated. This needs nothing, and is no weaker.
 #pragma once
@@ -68,15 +69,14 @@ public:
 
 private:
     struct Seen {
-        std::uint64_t start_time;
-        bool is_corpse;
-        pid_t parent;
-        unsigned asleep = 0;               // threads
-        Clock::time_point asleep_since{};  // where there are such
+        std::uint64_t start_time = 0;
+        bool is_corpse = false;
+        std::optional<Clock::time_point> asleep_since{};
     };
     using Look = std::unordered_map<pid_t, Seen>;
+    enum class Sight : std::uint8_t { moving, asleep, held };  // asleep: held but for some that sleep
 
-    bool look(Clock::time_point now);
+    Sight look(Clock::time_point now);
     const Seen* known(pid_t pid, std::uint64_t start_time) const;
 
     State state_ = State::running;
@@ -84,6 +84,7 @@ private:
     std::unordered_map<pid_t, std::uint64_t> stopped_;  // by us: pid and start time
     Look last_;                                         // what the last look saw
     std::vector<pid_t> unstoppable_;
+    bool has_sleepers_ = false;  // it, too
     std::optional<Clock::time_point> due_;
     Clock::time_point give_up_at_{};
     std::chrono::milliseconds wait_{1};

@@ -111,6 +111,20 @@ TEST_CASE("the first cancelation wins and a later one can only hurry it") {
     CHECK(cancel.at("signals") == Json::array({"SIGTERM", "SIGKILL"}));
 }
 
+TEST_CASE("what a command starts when it is asked to end, and leaves behind, is asked too") {
+    Sandbox sandbox;
+    Fifo up = sandbox.fifo();
+    Fifo left = sandbox.fifo();
+    const std::string id = sandbox.detach(
+        {"--grace", "1h"}, {"sh", "-c",
+                            "trap 'sh -c \"echo left; sleep 1000\" >\"$2\" & read x <\"$2\"; exit 5' TERM; "
+                            "echo up >\"$1\"; while :; do sleep 0.05; done",
+                            "sh", up.path(), left.path()});
+    REQUIRE(up.wait_for_line() == "up");
+    CHECK(sandbox.run({"cancel", id}).status == 0);
+    CHECK(sandbox.show(id).at("cancel").at("signals") == Json::array({"SIGTERM"}));
+}
+
 TEST_CASE("cancel --grace shortens the time") {
     Sandbox sandbox;
     Fifo up = sandbox.fifo();

@@ -2,9 +2,11 @@
 
 #include <doctest/doctest.h>
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
+#include <array>
 #include <cstdlib>
 #include <filesystem>
 #include <string>
@@ -205,7 +207,11 @@ TEST_CASE("an assignment arrives whole, with all that it may bring") {
     const UniqueFd left(pair[0]);
     const UniqueFd right(pair[1]);
     BorrowedAssignment sent;
-    sent.descriptors.fill(left.get());
+    std::array<UniqueFd, ShimDescriptors::kCount> files;
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        files[i].reset(::memfd_create("file", MFD_CLOEXEC));
+        sent.descriptors[i] = files[i].get();
+    }
     sent.description.assign(kDescriptionLimit, std::byte{7});
     REQUIRE(send_assignment(left.get(), sent));
     auto packet = receive_packet(right.get());
@@ -215,8 +221,13 @@ TEST_CASE("an assignment arrives whole, with all that it may bring") {
     CHECK(command->kind == ShimCommandKind::assign);
     const Assignment got = take_assignment(std::move(*command), std::move(*packet));
     CHECK(got.description == sent.description);
-    for (const UniqueFd& descriptor : got.descriptors)
-        CHECK(descriptor);
+    const auto file_of = [](const UniqueFd& descriptor) {
+        struct stat status{};
+        REQUIRE(::fstat(descriptor.get(), &status) == 0);
+        return status.st_ino;
+    };
+    for (std::size_t i = 0; i < files.size(); ++i)
+        CHECK(file_of(got.descriptors[i]) == file_of(files[i]));
 }
 
 TEST_CASE("an exit record gives back what was written, and a damaged one an error") {
