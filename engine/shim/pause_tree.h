@@ -84,7 +84,7 @@ private:
     std::unordered_map<pid_t, std::uint64_t> stopped_;  // by us: pid and start time
     Look last_;                                         // what the last look saw
     std::vector<pid_t> unstoppable_;
-    bool has_sleepers_ = false;  // it, too
+    bool has_sleepers_ = false;  // in the last look
     std::optional<Clock::time_point> due_;
     Clock::time_point give_up_at_{};
     std::chrono::milliseconds wait_{1};
