@@ -17,7 +17,7 @@ Result<std::string> Globals::socket_path() const {
 
 std::string Globals::named_config() const {
     const char* said = std::getenv("CANCELABLE_CONFIG");
-    const std::string named = config.empty() && said != nullptr ? said : config;
+    std::string named = config.empty() && said != nullptr ? said : config;
     if (named.empty()) return named;
     char absolute[PATH_MAX];
     // Where there is no such file, the one who opens it says so.

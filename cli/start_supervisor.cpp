@@ -41,7 +41,7 @@ std::string own_program() {
         ::signal(number, SIG_DFL);
     sigset_t none;
     ::sigemptyset(&none);
-    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
     (void)!::chdir("/");
 
     // The ready pipe first: it may lie where the others are to go.

@@ -37,12 +37,12 @@ WrappedCommand::WrappedCommand() {
     by_default.sa_handler = SIG_DFL;
     ::sigaction(SIGCHLD, &by_default, nullptr);
     const sigset_t handled = handled_signals();
-    ::sigprocmask(SIG_BLOCK, &handled, &mask_before_);
+    ::pthread_sigmask(SIG_BLOCK, &handled, &mask_before_);
 }
 
 void WrappedCommand::become(const std::vector<std::string>& command) const {
     ::sigaction(SIGCHLD, &sigchld_before_, nullptr);
-    ::sigprocmask(SIG_SETMASK, &mask_before_, nullptr);
+    ::pthread_sigmask(SIG_SETMASK, &mask_before_, nullptr);
     std::vector<std::string> environment;
     for (char** variable = environ; *variable != nullptr; ++variable)
         environment.emplace_back(*variable);

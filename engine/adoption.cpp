@@ -122,6 +122,7 @@ void Adoption::gone(OperationId id) {
 
 std::vector<Adoption::Adopted> Adoption::take() {
     std::vector<Adopted> all;
+    all.reserve(adopted_.size());
     for (auto& [id, adopted] : adopted_)
         all.push_back(std::move(adopted));
     adopted_.clear();

@@ -10,7 +10,7 @@
 
 namespace cancelable {
 
-inline constexpr std::size_t kResultLimit = 64 * 1024;  // bytes
+inline constexpr std::size_t kResultLimit = std::size_t{64} * 1024;  // bytes
 
 // `<id>.result` in the runtime directory: what a live operation has put down as its result, so that it
 // outlives a killed supervisor. It appears whole or not at all, and goes once the operation's record is safe.

@@ -43,7 +43,8 @@ void Store::put(const Snapshot& operation, Urgency urgency, Told told) {
 
 void Store::recover(std::vector<OperationId> asked, std::function<void(Unended)> done) {
     Writer* const writer = writer_.get();
-    const auto step = [writer, done, asked = std::move(asked)](Database& database) -> Result<bool> {
+    const auto step = [writer, done = std::move(done),
+                       asked = std::move(asked)](Database& database) -> Result<bool> {
         auto unended = read_unended(database, writer->owner(), boot_id(), asked);
         if (!unended) return std::unexpected(unended.error());
         writer->call_back(

@@ -68,7 +68,7 @@ void Service::Impl::find_in_history(const Connection* connection, OperationId id
         std::move(done));
 }
 
-void Service::Impl::wait_with_history(Answer to, WaitParams params) {
+void Service::Impl::wait_with_history(Answer to, const WaitParams& params) {
     const Connection* const connection = to.connection().get();
     auto answer = std::make_shared<Answer>(std::move(to));
     const bool by_id = !params.selector.ids.empty() && params.selector.globs.empty();
@@ -102,6 +102,7 @@ void Service::Impl::wait_with_history(Answer to, WaitParams params) {
                 for (const Snapshot& operation : outcome.settled)
                     all.insert_or_assign(operation->id(), operation);
                 std::vector<Snapshot> settled;
+                settled.reserve(all.size());
                 for (const auto& [id, operation] : all)
                     settled.push_back(operation);
                 answer->result(
@@ -130,7 +131,7 @@ Service::Impl::Outcome Service::Impl::stats_get(Call& call) {
             // Without the database, what memory knows is better than nothing.
             json result = encode_statistics(found ? *found : operations_.registry().get_statistics(), info());
             if (!found) result["incomplete"] = to_utf8(found.error().sentence());
-            answer->result(std::move(result));
+            answer->result(result);
         });
     return std::nullopt;
 }
@@ -158,8 +159,9 @@ Service::Impl::Outcome Service::Impl::stats_of_picked(Call& call, Selector selec
         }
         json result = encode_statistics(found->numbers, info());
         if (found->trouble) result["incomplete"] = to_utf8(found->trouble->sentence());
-        answer->result(std::move(result));
+        answer->result(result);
     });
+    // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): it loses sight of what a std::function owns.
     return std::nullopt;
 }
 
@@ -187,6 +189,7 @@ Service::Impl::Outcome Service::Impl::history_prune(Call& call) {
             done);
     else
         history->store().prune(params->request, done);
+    // NOLINTNEXTLINE(clang-analyzer-cplusplus.NewDeleteLeaks): it loses sight of what a std::function owns.
     return std::nullopt;
 }
 

@@ -174,12 +174,17 @@ Result<Operation> decode_operation(const json& object) {
 }
 
 Result<Progress> decode_shown_progress(const json& object) {
+    const auto nonsense = [] {
+        return failure(ErrorCode::protocol,
+                       "the supervisor described a progress in a way that makes no sense");
+    };
     try {
         return decode_progress_fields(object);
     } catch (const json::exception&) {
+        return nonsense();
     } catch (const BadField&) {
+        return nonsense();
     }
-    return failure(ErrorCode::protocol, "the supervisor described a progress in a way that makes no sense");
 }
 
 }  // namespace cancelable::ipc

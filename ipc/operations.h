@@ -30,6 +30,7 @@ public:
     virtual void on_change(std::function<void(const Transition&)> listener) = 0;
     virtual Registry& registry() noexcept = 0;
     virtual EventLog& events() noexcept = 0;
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): others keep it.
     virtual void when_recorded(OperationId /*id*/, std::function<void()> done) { done(); }
     virtual History* history() noexcept { return nullptr; }
 };

@@ -98,7 +98,7 @@ private:
     nlohmann::json list(const ListParams& params) const;
     void answer_list(Answer to, ListParams params);
     void list_with_history(Answer to, ListParams params);
-    void wait_with_history(Answer to, WaitParams params);
+    void wait_with_history(Answer to, const WaitParams& params);
     void find_in_history(const Connection* connection, OperationId id,
                          std::function<void(Result<Snapshot>)> done);
     nlohmann::json history_condition() const;

@@ -234,6 +234,7 @@ Result<> Batch::hear_signals() {
 
 std::vector<OperationId> Batch::known_ids() const {
     std::vector<OperationId> ids;
+    ids.reserve(ids_.size());
     for (const auto& [id, index] : ids_)
         ids.push_back(id);
     return ids;

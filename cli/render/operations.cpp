@@ -83,6 +83,7 @@ private:
 std::vector<Line> in_order(const std::vector<Operation>& operations, const View& view, bool as_tree) {
     if (as_tree) return std::move(TreeOrder(operations, view.utf8 ? kDrawn : kTyped).lines);
     std::vector<Line> lines;
+    lines.reserve(operations.size());
     for (const Operation& operation : operations)
         lines.push_back({&operation, ""});
     return lines;

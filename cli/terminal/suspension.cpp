@@ -71,11 +71,11 @@ void Suspension::stop() noexcept {
     sigset_t one;
     ::sigemptyset(&one);
     ::sigaddset(&one, SIGTSTP);
-    ::sigprocmask(SIG_BLOCK, &one, nullptr);
+    ::pthread_sigmask(SIG_BLOCK, &one, nullptr);
     ::signal(SIGTSTP, SIG_DFL);
     ::kill(::getpid(), SIGTSTP);
     if (!asked) ::signal(SIGTSTP, SIG_IGN);
-    ::sigprocmask(SIG_UNBLOCK, &one, nullptr);
+    ::pthread_sigmask(SIG_UNBLOCK, &one, nullptr);
     asked = false;
     handle(SIGTSTP, &on_stop);
 }

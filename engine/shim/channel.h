@@ -75,7 +75,7 @@ using BorrowedAssignment = AssignmentOf<int>;  // -1: none
 
 inline constexpr std::size_t kMessageLimit =
     4096;  // of a cancelation's message, in bytes; longer ones are cut
-inline constexpr std::size_t kPacketLimit = 64 * 1024;
+inline constexpr std::size_t kPacketLimit = std::size_t{64} * 1024;
 
 std::string channel_name(OperationId id);      // "<id>.channel"
 std::string idle_channel_name(pid_t shim);     // "<pid>.idle", while it waits for its next operation

@@ -84,8 +84,9 @@ SourcePtr all_of(std::vector<SourcePtr> members) {
     return std::make_unique<AllOf>(std::move(members));
 }
 
-SourceAttachment::SourceAttachment(CancelationToken token, SourcePtr source) : source_(std::move(source)) {
-    source_->start([token = std::move(token)](const std::optional<Firing>& firing) mutable {
+SourceAttachment::SourceAttachment(const CancelationToken& token, SourcePtr source)
+    : source_(std::move(source)) {
+    source_->start([token = CancelationToken(token)](const std::optional<Firing>& firing) mutable {
         if (firing) token.cancel(firing->reason, firing->message);
     });
 }

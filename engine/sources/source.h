@@ -53,7 +53,7 @@ SourcePtr all_of(std::vector<SourcePtr> members);
 // Cancels a token when a source first holds. Destroying it detaches them.
 class SourceAttachment {
 public:
-    SourceAttachment(CancelationToken token, SourcePtr source);
+    SourceAttachment(const CancelationToken& token, SourcePtr source);
 
     void set_paused(bool paused) { source_->set_paused(paused); }
 
