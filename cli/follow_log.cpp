@@ -17,7 +17,7 @@
 namespace cancelable::cli {
 namespace {
 
-constexpr std::size_t kBlock = 64 * 1024;
+constexpr std::size_t kBlock = std::size_t{64} * 1024;
 
 }  // namespace
 

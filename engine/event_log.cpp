@@ -7,7 +7,7 @@ namespace cancelable {
 namespace {
 
 std::size_t bytes_of(const std::string& text) {
-    return sizeof text + text.size();
+    return sizeof(std::string) + text.size();
 }
 
 template <class T>

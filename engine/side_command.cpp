@@ -210,6 +210,7 @@ void SideCommands::reported(Entry& entry, const ShimReport& report) {
     finish(*held, std::move(outcome));
 }
 
+// NOLINTNEXTLINE(performance-unnecessary-value-param): it outlives its places in the maps.
 void SideCommands::shim_gone(std::shared_ptr<Entry> entry) {
     by_shim_.erase(entry->link->shim_pid());
     entry->output_watch.reset();

@@ -355,7 +355,7 @@ int run_supervisor(const Globals& globals, const SupervisorProgramOptions& optio
     // Whatever it creates is for its owner alone.
     ::umask(077);
     raise_descriptor_limit();
-    ::unsetenv("CANCELABLE_OPERATION_ID");
+    ::unsetenv("CANCELABLE_OPERATION_ID");  // NOLINT(concurrency-mt-unsafe): there is one thread yet
     auto plan = make_plan(globals);
     if (!plan) return fail(plan.error());
     const auto lock = SupervisorLock::take(plan->runtime_directory);
@@ -372,7 +372,6 @@ int run_supervisor(const Globals& globals, const SupervisorProgramOptions& optio
     if (!signals) return fail(signals.error());
     const bool watched = !ready && is_terminal(STDERR_FILENO);
     SupervisorLog log(plan->log, watched);
-    const std::string socket = plan->socket;
     Program program(std::move(*plan), options.on_demand, **signals, log);
     if (auto started = program.start(); !started) {
         log.warn(started.error().sentence());

@@ -115,7 +115,7 @@ std::optional<int> parse_stop(const std::string& name, const std::string& summar
     options.flag("--cancel", "cancel every live operation first", cancel);
     options.flag("--keep", "let live operations run on", keep);
     add_globals(options, globals);
-    if (const auto done = options.parse(words)) return *done;
+    if (const auto done = options.parse(words)) return done;
     if (cancel && keep) {
         report_error("--cancel and --keep exclude each other");
         return kExitUsage;
