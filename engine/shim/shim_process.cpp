@@ -57,8 +57,8 @@ Result<> ShimSelf::set_up() {
     // Everything is blocked, so that what the command sends to its parent is at most a request.
     sigset_t blocked;
     ::sigfillset(&blocked);
-    if ((errno = ::pthread_sigmask(SIG_SETMASK, &blocked, nullptr)) != 0)
-        return system_error("cannot block signals");
+    errno = ::pthread_sigmask(SIG_SETMASK, &blocked, nullptr);
+    if (errno != 0) return system_error("cannot block signals");
     sigset_t handled;
     ::sigemptyset(&handled);
     for (const int number : {SIGCHLD, SIGTERM, SIGINT, SIGHUP, SIGQUIT})
