@@ -8,6 +8,7 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 
+#include <cerrno>
 #include <csignal>
 #include <utility>
 
