@@ -16,6 +16,8 @@
 #include <iterator>
 #include <stdexcept>
 
+#include "tests/e2e/waiting.h"
+
 namespace doctest {
 
 String StringMaker<std::vector<pid_t>>::convert(const std::vector<pid_t>& processes) {
@@ -349,8 +351,8 @@ bool Sandbox::keeps_history() {
 }
 
 void Sandbox::kill_supervisor() {
-    const auto pid = supervisor();
-    if (!pid) throw std::runtime_error("there is no supervisor");
+    std::optional<pid_t> pid;
+    wait_until("a supervisor", [&] { return (pid = supervisor()).has_value(); });
     const Witness witness({*pid});
     witness.signal(SIGKILL);
     witness.wait_until_gone();

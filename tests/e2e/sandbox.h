@@ -106,7 +106,7 @@ public:
     std::vector<pid_t> strangers() const;   // whatever was started and is none of the project's programs
     Witness tree() const { return Witness(strangers()); }
 
-    // SIGKILL, and until it is dead.
+    // SIGKILL, and until it is dead. Waits for one: commands that are under way may do without for a while.
     void kill_supervisor();
 
     // True where a supervisor knows what ended under the one before it.
