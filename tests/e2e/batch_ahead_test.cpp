@@ -116,6 +116,8 @@ TEST_CASE("the next command begins although supervisor and client are away") {
     Steps steps(sandbox, 3);
     Child client = sandbox.start(steps.batch({"-j1"}));
     steps.await(1, 2);
+    // Until it has heard that they are accepted, it stands in the line for them.
+    wait_until("the client waits", [&] { return is_asleep(client.pid()); });
     client.signal(SIGSTOP);  // It would start another supervisor.
     sandbox.kill_supervisor();
     steps.end(1);

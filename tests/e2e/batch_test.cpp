@@ -89,13 +89,19 @@ TEST_CASE("a batch may be parted by zero bytes") {
 TEST_CASE("output comes as operations end, or in the order of the input") {
     Sandbox sandbox;
     Fifo go = sandbox.fifo();
-    const std::string file = sandbox.write_file(
-        "lines", "read x <" + go.path() + "; echo one\necho two\necho go >" + go.path() + "\n");
+    const std::string file = sandbox.write_file("lines", "read x <" + go.path() + "; echo one\necho two\n");
     SUBCASE("as they end") {
-        CHECK(sandbox.run(batch(file, {"-j2"})).out == "two\none\n");
+        Child client = sandbox.start(batch(file, {"-j2"}));
+        client.wait_for_output("two\n");
+        go.go();
+        CHECK(client.wait().out == "two\none\n");
     }
     SUBCASE("in order") {
-        CHECK(sandbox.run(batch(file, {"-j2", "-k"})).out == "one\ntwo\n");
+        Child client = sandbox.start(batch(file, {"-j2", "-k"}));
+        wait_until("the end of the second",
+                   [&] { return sandbox.list({"--all", "--status", "completed"}).size() == 1; });
+        go.go();
+        CHECK(client.wait().out == "one\ntwo\n");
     }
 }
 

@@ -51,13 +51,6 @@ bool has_reaped_all(pid_t shim) {
     return std::string(std::istreambuf_iterator<char>(children), {}).empty();
 }
 
-// That it waits, so that all it had to do and say is done and said.
-bool is_asleep(pid_t pid) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    const std::string stat(std::istreambuf_iterator<char>(file), {});
-    return stat.substr(stat.rfind(')') + 1).starts_with(" S");
-}
-
 }  // namespace
 
 TEST_SUITE_BEGIN("kill points");
@@ -137,12 +130,15 @@ TEST_CASE("an operation whose name an idle shim has got, and no more, has never 
     // As long as it is stopped, nobody knows how far it has come.
     wait_until("the next one", [&] { return sandbox.list().size() == 1; });
     shim.signal(SIGCONT);
-    CHECK(client.wait().status == 125);
+    // A client that has asked the next supervisor by then waits for this operation, else for another one.
+    const int status = client.wait().status;
+    const bool asked_before = status == 125;
+    CHECK((asked_before || status == 7));
     const Json all = sandbox.list({"--all", "job"});
-    REQUIRE(all.size() == 1);
+    REQUIRE(all.size() == (asked_before ? 1 : 2));
     CHECK(all.front().at("status") == "lost");
     CHECK(all.front().at("error") == "its supervisor was killed before the command was started");
-    CHECK_FALSE(exists(books + "/job.began"));
+    CHECK(exists(books + "/job.began") != asked_before);
 }
 
 TEST_CASE("a supervisor that is killed while it takes over leaves everything to the next") {

@@ -1,7 +1,6 @@
 // Pausing, resuming and signalling whole trees.
 #include <doctest/doctest.h>
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -11,15 +10,6 @@
 
 namespace cancelable::e2e {
 namespace {
-
-char state_of(pid_t pid) {
-    const std::string path = "/proc/" + std::to_string(pid) + "/stat";
-    const UniqueFd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    char text[512] = {};
-    if (!file || ::read(file.get(), text, sizeof text - 1) <= 0) return '?';
-    const std::string_view seen(text);
-    return seen[seen.rfind(')') + 2];
-}
 
 // D: the parent of a vfork(), which the kernel holds until its child goes on, and that is stopped.
 bool all_stopped(const std::vector<pid_t>& processes) {

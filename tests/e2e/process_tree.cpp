@@ -91,6 +91,11 @@ pid_t parent_of(pid_t pid) {
     return stat.size() < 3 ? 0 : std::atoi(stat.c_str() + 2);
 }
 
+char state_of(pid_t pid) {
+    const std::string stat = stat_after_name(pid);
+    return stat.empty() ? '?' : stat[0];
+}
+
 UniqueFd open_pidfd(pid_t pid) {
     UniqueFd fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     if (!fd) throw std::runtime_error("no process " + std::to_string(pid));

@@ -21,6 +21,14 @@ std::vector<std::string> command_line(pid_t pid);
 // 0 where there is no such process.
 pid_t parent_of(pid_t pid);
 
+// The letter of its state, as in /proc/<pid>/stat; '?' where there is no such process.
+char state_of(pid_t pid);
+
+// That it waits, so that all it had to do and say is done and said.
+inline bool is_asleep(pid_t pid) {
+    return state_of(pid) == 'S';
+}
+
 // Holds a group of processes by their pidfds, so that it can be said of these very processes, and not of
 // whoever may have their pids by now, whether they are dead.
 class Witness {
