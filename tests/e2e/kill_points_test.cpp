@@ -14,12 +14,16 @@
 namespace cancelable::e2e {
 namespace {
 
+bool exists(const std::string& path) {
+    return ::access(path.c_str(), F_OK) == 0;
+}
+
 // A sandbox whose next supervisor dies at a place, once: from the beginning on, or when the trap is set.
 class Trap {
 public:
     enum class State : std::uint8_t { set, to_be_set };
     Trap(Sandbox& sandbox, const std::string& point, State state = State::set)
-        : sandbox_(sandbox), file_(sandbox.path("trap")) {
+        : sandbox_(sandbox), file_(sandbox.path("trap")), snapped_(file_ + ".snapped") {
         if (state == State::set) set();
         how_ = sandbox.options();
         how_.environment.push_back("CANCELABLE_TEST_KILL_AT=" + point + "," + file_);
@@ -32,17 +36,22 @@ public:
         return Child::spawn(command, how_);
     }
     Finished run(const Words& arguments) const { return start(arguments).wait(); }
-    bool has_snapped() const { return ::access(file_.c_str(), F_OK) != 0; }
+    bool has_snapped() const { return exists(snapped_); }
+
+    // Until it is dead, so that nobody is connected to it any more.
+    void await_death() const {
+        wait_until("the trap to snap", [&] { return has_snapped(); });
+        pid_t pid = 0;
+        std::ifstream(snapped_) >> pid;
+        wait_until("the supervisor's end", [&] { return state_of(pid) == 'Z' || state_of(pid) == '?'; });
+    }
 
 private:
     Sandbox& sandbox_;
     std::string file_;
+    std::string snapped_;
     SpawnOptions how_;
 };
-
-bool exists(const std::string& path) {
-    return ::access(path.c_str(), F_OK) == 0;
-}
 
 // That the shim has taken the status of every process of its tree.
 bool has_reaped_all(pid_t shim) {
@@ -99,7 +108,7 @@ TEST_CASE("a command given to an idle shim runs once although its supervisor is 
         trap.set();
         Child client = trap.start(
             {"run", "-n", "job", "--", Sandbox::fixture("keeps_books"), books, "job", "ends", "7"});
-        wait_until("the supervisor's end", [&] { return trap.has_snapped(); });
+        trap.await_death();
         if (stopped) {
             wait_until("the next one", [&] { return sandbox.list().size() == 1; });
             CHECK_FALSE(exists(books + "/job.began"));
@@ -126,7 +135,7 @@ TEST_CASE("an operation whose name an idle shim has got, and no more, has never 
     trap.set();
     Child client =
         trap.start({"run", "-n", "job", "--", Sandbox::fixture("keeps_books"), books, "job", "ends", "7"});
-    wait_until("the supervisor's end", [&] { return trap.has_snapped(); });
+    trap.await_death();
     // As long as it is stopped, nobody knows how far it has come.
     wait_until("the next one", [&] { return sandbox.list().size() == 1; });
     shim.signal(SIGCONT);
@@ -164,7 +173,7 @@ TEST_CASE("a supervisor that is killed while it takes over leaves everything to 
 
         const Trap trap(sandbox, point);
         CHECK(trap.run({"wait", lost}).status == 125);
-        wait_until("the trap to snap", [&] { return trap.has_snapped(); });
+        trap.await_death();
         CHECK(sandbox.run({"wait", ended}).status == 7);
         CHECK(sandbox.run({"wait", lost}).status == 125);
         CHECK(sandbox.show(running).at("status") == "running");

@@ -364,13 +364,15 @@ void Sandbox::stop_supervisor() {
     const auto pid = supervisor();
     if (!pid) return;
     const Witness witness({*pid});
-    const Finished stopped = run({"supervisor", "stop", "--cancel"});
-    if (stopped.status != 0) {
-        // One that could not start, or has been idle for long enough, is on its way out by itself.
-        const Deadline deadline(std::chrono::seconds(5));
-        while (!witness.all_gone() && !deadline.passed())
-            ::usleep(2000);
-        CHECK_MESSAGE(witness.all_gone(), "supervisor stop --cancel: " << stopped.err);
+    // One that starts does not listen yet; one that could not start, or has been idle for long enough, is on
+    // its way out by itself.
+    Finished stopped;
+    for (const Deadline deadline(std::chrono::seconds(20)); !deadline.passed(); ::usleep(2000)) {
+        stopped = run({"supervisor", "stop", "--cancel"});
+        if (stopped.status == 0 || witness.all_gone()) break;
+    }
+    if (stopped.status != 0 && !witness.all_gone()) {
+        CHECK_MESSAGE(false, "supervisor stop --cancel: " << stopped.err);
         witness.signal(SIGKILL);
     }
     witness.wait_until_gone();
