@@ -48,7 +48,8 @@ Result<LaunchedShim> ShimLauncher::launch(const OperationSpec& spec, const Launc
                                           const LaunchDescriptors& descriptors) {
     // First of all, so that whatever is found of it can be told by its name. Without it the next reader knows
     // less, and that is all.
-    static_cast<void>(write_acceptance(directory_, spec));
+    static_cast<void>(acceptances_ != nullptr ? acceptances_->write(spec)
+                                              : write_acceptance(directory_, spec));
     kill_point("accepted");
     auto shim = guard(spec, settings, descriptors, true);
     if (!shim) remove_traces(directory_, spec.id);

@@ -4,6 +4,7 @@
 #include <optional>
 #include <string>
 
+#include "engine/acceptances.h"
 #include "engine/process/fd.h"
 #include "engine/process/spawn.h"
 #include "engine/shim/channel.h"
@@ -44,8 +45,11 @@ public:
     // `directory` is where channels and exit records are; borrowed.
     static Result<ShimLauncher> create(std::string shim_path, int directory);
 
-    // Uses shims that are idle in `pool`, which is borrowed, before it starts one.
-    void take_from(ShimPool& pool) noexcept { pool_ = &pool; }
+    // Uses what operations that are over have left before it makes the like anew. Both are borrowed.
+    void reuse(ShimPool& pool, Acceptances& acceptances) noexcept {
+        pool_ = &pool;
+        acceptances_ = &acceptances;
+    }
 
     Result<LaunchedShim> launch(const OperationSpec& spec, const LaunchSettings& settings,
                                 const LaunchDescriptors& descriptors) override;
@@ -66,6 +70,7 @@ private:
     int directory_;
     UniqueFd null_;  // /dev/null
     ShimPool* pool_ = nullptr;
+    Acceptances* acceptances_ = nullptr;
 };
 
 // Connects to the shim of a live operation. ECONNREFUSED or ENOENT: there is no such shim any more.

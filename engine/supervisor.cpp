@@ -61,6 +61,7 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                                        const HistoryWriter::Source& source) { clear_traces(id, source); }}),
       ids_(runtime_.get(), state_.get()),
       idle_shims_(loop, operations_.get()),
+      acceptances_(loop, operations_.get()),
       launcher_(std::move(launcher)),
       notes_(loop, registry_, operations_.get(),
              [this](OperationId id, const auto& edit) { return change(id, edit); }),
@@ -91,7 +92,7 @@ Supervisor::Impl::Impl(Loop& loop, Settings settings, UniqueFd operations, Uniqu
                      }}),
       bridge_(loop, {.log = settings_.warn}),
       left_trees_(bridge_, settings_.socket_path) {
-    launcher_.take_from(idle_shims_);
+    launcher_.reuse(idle_shims_, acceptances_);
     if (store_) history_.emplace(registry_, history_writer_, *store_);
 }
 
@@ -101,7 +102,7 @@ void Supervisor::Impl::clear_traces(OperationId id, const HistoryWriter::Source&
     if (!store_ && !source.had_no_other) clearing_.later(id);
     // Its acceptance went when it began, and its channel goes with its shim, to the next operation perhaps.
     else if (source.had_no_other && !source.has_record && source.report && source.report->started)
-        remove_beginning(operations_.get(), id);
+        acceptances_.over(id);
     else
         remove_traces(operations_.get(), id);
 }

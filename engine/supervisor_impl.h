@@ -115,6 +115,7 @@ private:
     std::optional<Retention> retention_;
     IdSource ids_;
     ShimPool idle_shims_;
+    Acceptances acceptances_;
     ShimLauncher launcher_;
     std::map<OperationId, Live> live_;
     std::unordered_set<OperationId> unheard_;  // adopted, and their shims have not described themselves yet

@@ -38,7 +38,7 @@ struct PeerCredentials {
 // As they were when the connection was made.
 Result<PeerCredentials> peer_credentials(int fd);
 
-// The process that made the connection, pinned by a pidfd; `pid` 0 where it has no number here (another pid
+// The process at the other end, pinned by a pidfd; `pid` 0 where it has no number here (another pid
 // namespace). Fails where it is dead and reaped.
 //
 // Without SO_PEERPIDFD (before Linux 6.5) the number is pinned now and was given at connect. It is still the

@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 #include <chrono>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 
 #include "cli/caller.h"
@@ -20,6 +21,7 @@
 #include "engine/directories.h"
 #include "engine/quantity.h"
 #include "ipc/requests.h"
+#include "ipc/socket.h"
 
 namespace cancelable::cli {
 namespace {
@@ -68,23 +70,26 @@ Result<> start_and_wait(const Globals& globals) {
     }
 }
 
-// Returns once the one behind the connection has left altogether.
-void wait_until_gone(ipc::Client& client) {
+// Returns once the one behind the connection has left altogether. It goes on when it has closed that: its
+// history is put in order.
+void wait_until_gone(ipc::Client& client, int pidfd) {
     const auto deadline = Clock::now() + kPatience;
-    while (Clock::now() < deadline) {
-        const auto message = client.receive();
-        if (!message) return;
-        if (*message) continue;
-        pollfd watched{client.fd(), POLLIN, 0};
-        (void)::poll(&watched, 1, 200);
-    }
+    const auto wait_for = [&](int fd) {
+        const auto left = std::chrono::ceil<std::chrono::milliseconds>(deadline - Clock::now());
+        pollfd watched{fd, POLLIN, 0};
+        (void)::poll(&watched, 1, static_cast<int>(std::max<std::int64_t>(left.count(), 0)));
+    };
+    for (auto message = client.receive(); message && Clock::now() < deadline; message = client.receive())
+        if (!*message) wait_for(client.fd());
+    if (pidfd >= 0) wait_for(pidfd);
 }
 
 Result<json> stop_running(const Globals& globals, ipc::StopParams::Mode mode) {
     auto client = connect_to_supervisor(globals, WhenAbsent::fail);
     if (!client) return std::unexpected(client.error());
+    const auto supervisor = ipc::peer_process(client->fd());
     auto answer = client->call("supervisor.stop", ipc::encode(ipc::StopParams{mode}));
-    if (answer) wait_until_gone(*client);
+    if (answer) wait_until_gone(*client, supervisor ? supervisor->pidfd.get() : -1);
     return answer;
 }
 

@@ -1,6 +1,7 @@
 #include "engine/shim/acceptance.h"
 
 #include <fcntl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -42,6 +43,26 @@ Result<> write_acceptance(int directory, const OperationSpec& spec) {
     auto written = write_all(file.get(), encode(spec, LaunchSettings{}));
     // Half of it tells less than none.
     if (!written) ::unlinkat(directory, name.c_str(), 0);
+    return written;
+}
+
+Result<> write_acceptance_over(int directory, OperationId over, const OperationSpec& spec) {
+    const std::string before = beginning_name(over);
+    const auto bytes = encode(spec, LaunchSettings{});
+    const auto rewrite = [&]() -> Result<> {
+        const UniqueFd file(::openat(directory, before.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+        struct stat found{};
+        if (!file || ::fstat(file.get(), &found) != 0) return system_error("cannot use \"" + before + "\"");
+        if (auto written = write_all(file.get(), bytes); !written) return written;
+        const auto size = static_cast<off_t>(bytes.size());
+        if (found.st_size > size && ::ftruncate(file.get(), size) != 0)
+            return system_error("cannot shorten \"" + before + "\"");
+        if (::renameat(directory, before.c_str(), directory, acceptance_name(spec.id).c_str()) != 0)
+            return system_error("cannot rename \"" + before + "\"");
+        return {};
+    };
+    auto written = rewrite();
+    if (!written) remove_beginning(directory, over);
     return written;
 }
 

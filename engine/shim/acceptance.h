@@ -20,6 +20,9 @@ namespace cancelable {
 // command from running.
 Result<> write_acceptance(int directory, const OperationSpec& spec);
 
+// The same, into the file of one that had begun and is over; where that cannot be, it is gone.
+Result<> write_acceptance_over(int directory, OperationId over, const OperationSpec& spec);
+
 // For the shim.
 void note_beginning(int directory, OperationId id) noexcept;
 

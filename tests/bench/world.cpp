@@ -104,19 +104,21 @@ void World::restart() {
     connect();
 }
 
-void World::wait_until_recorded() const {
-    wait_until("the record of what has ended", [&] { return has_only({".channel", ".idle"}); });
+void World::wait_until_recorded() {
+    wait_until("the record of what has ended",
+               [&] { return call("supervisor.status").at("history").at("waiting") == 0; });
 }
 
+// Its files tell it without a question to the supervisor, which may be watched. What has begun and has no
+// channel is over.
 void World::wait_until_released() const {
-    wait_until("the release of what has ended", [&] { return has_only({".idle"}); });
-}
-
-bool World::has_only(std::initializer_list<std::string_view> kinds) const {
-    return std::ranges::all_of(
-        std::filesystem::directory_iterator(runtime_directory() + "/ops"), [&](const auto& entry) {
-            return std::ranges::find(kinds, entry.path().extension().string()) != kinds.end();
-        });
+    wait_until("the release of what has ended", [&] {
+        return std::ranges::all_of(std::filesystem::directory_iterator(runtime_directory() + "/ops"),
+                                   [](const auto& entry) {
+                                       const auto kind = entry.path().extension();
+                                       return kind == ".idle" || kind == ".begun";
+                                   });
+    });
 }
 
 void World::run(Words arguments) const {

@@ -2,11 +2,9 @@
 
 #include <cstddef>
 #include <functional>
-#include <initializer_list>
 #include <memory>
 #include <optional>
 #include <string>
-#include <string_view>
 
 #include "ipc/client.h"
 #include "tests/bench/processes.h"
@@ -44,7 +42,7 @@ public:
     pid_t supervisor() const { return supervisor_; }
 
     // Until the end of what ended is committed to the history, and until its shim is released as well.
-    void wait_until_recorded() const;
+    void wait_until_recorded();
     void wait_until_released() const;
 
     // A running `sleep` that is detached and not logged.
@@ -63,7 +61,6 @@ private:
     void start_under(const Words& watcher);
     void connect();
     nlohmann::json description(const std::string& name, const Words& command) const;
-    bool has_only(std::initializer_list<std::string_view> kinds) const;
 
     std::string directory_;
     std::string runtime_;  // in memory

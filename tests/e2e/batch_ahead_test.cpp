@@ -47,15 +47,19 @@ public:
         wait_until("these have begun: " + numbers, [&] { return begun() == numbers; });
     }
 
-    // Until so many run and so many wait.
+    // Until so many run, and have noted it, and so many wait.
     void await(std::size_t running, std::size_t pending) const {
         wait_until("some run and some wait", [&] {
             const Json live = sandbox_.list();
-            return count(live, "running") == running && count(live, "pending") == pending;
+            return count(live, "running") == running && count(live, "pending") == pending &&
+                   begun().size() >= 2 * (ended_ + running);
         });
     }
 
-    void end(std::size_t number) { gates_.at(number - 1).go(); }
+    void end(std::size_t number) {
+        gates_.at(number - 1).go();
+        ++ended_;
+    }
 
 private:
     static std::size_t count(const Json& operations, const std::string& status) {
@@ -65,6 +69,7 @@ private:
 
     Sandbox& sandbox_;
     std::vector<Fifo> gates_;
+    std::size_t ended_ = 0;
     std::string file_;
 };
 
