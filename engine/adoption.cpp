@@ -22,7 +22,7 @@ struct CloseDirectory {
     void operator()(DIR* directory) const noexcept { ::closedir(directory); }
 };
 
-// A file that was begun and has no channel is left by a shim that died while it left; it means nothing.
+// What was begun and has no channel has ended, and means nothing (engine/shim/acceptance.h).
 constexpr std::array<std::string_view, 5> kTraces{".channel", ".exit", ".accepted", ".begun", ".lost"};
 constexpr std::string_view kIdle = ".idle";
 

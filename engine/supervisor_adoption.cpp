@@ -103,7 +103,9 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
         return;
     }
     const bool is_dead = !adopted.link && !adopted.report;
-    if (is_dead && remembered_ && std::ranges::find(remembered_->ended, id) != remembered_->ended.end()) {
+    const bool has_ended =
+        remembered_ && std::ranges::find(remembered_->ended, id) != remembered_->ended.end();
+    if (is_dead && has_ended) {
         // Its shim had been released and was about to leave. Its client may not have been told of the end.
         const auto row =
             std::ranges::find(remembered_->recent, id, [](const Snapshot& ended) { return ended->id(); });
@@ -112,6 +114,8 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
         return;
     }
     std::optional<Acceptance>& acceptance = adopted.left.acceptance;
+    // Its file waits for the next operation, and its shim for its release.
+    if (has_ended) acceptance.reset();
     if (remembered_ && !acceptance) {
         const auto row = std::ranges::find(remembered_->operations, id, &Operation::id);
         if (row != remembered_->operations.end()) acceptance = Acceptance{*row->spec, true};

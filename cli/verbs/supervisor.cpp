@@ -70,8 +70,15 @@ Result<> start_and_wait(const Globals& globals) {
     }
 }
 
-// Returns once the one behind the connection has left altogether. It goes on when it has closed that: its
-// history is put in order.
+// The process at the other end, where that is the supervisor and nobody who passes messages on.
+UniqueFd process_of(ipc::Client& client) {
+    auto peer = ipc::peer_process(client.fd());
+    const auto hello = client.call("supervisor.hello", json::object());
+    if (!peer || !hello || hello->value("pid", pid_t{0}) != peer->pid) return {};
+    return std::move(peer->pidfd);
+}
+
+// Returns once the supervisor has left altogether: after the connection it closes its history.
 void wait_until_gone(ipc::Client& client, int pidfd) {
     const auto deadline = Clock::now() + kPatience;
     const auto wait_for = [&](int fd) {
@@ -87,9 +94,9 @@ void wait_until_gone(ipc::Client& client, int pidfd) {
 Result<json> stop_running(const Globals& globals, ipc::StopParams::Mode mode) {
     auto client = connect_to_supervisor(globals, WhenAbsent::fail);
     if (!client) return std::unexpected(client.error());
-    const auto supervisor = ipc::peer_process(client->fd());
+    const UniqueFd supervisor = process_of(*client);
     auto answer = client->call("supervisor.stop", ipc::encode(ipc::StopParams{mode}));
-    if (answer) wait_until_gone(*client, supervisor ? supervisor->pidfd.get() : -1);
+    if (answer) wait_until_gone(*client, supervisor.get());
     return answer;
 }
 

@@ -50,9 +50,11 @@ Result<> write_acceptance_over(int directory, OperationId over, const OperationS
     const std::string before = beginning_name(over);
     const auto bytes = encode(spec, LaunchSettings{});
     const auto rewrite = [&]() -> Result<> {
-        const UniqueFd file(::openat(directory, before.c_str(), O_WRONLY | O_NOFOLLOW | O_CLOEXEC));
+        const UniqueFd file(
+            ::openat(directory, before.c_str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
         struct stat found{};
-        if (!file || ::fstat(file.get(), &found) != 0) return system_error("cannot use \"" + before + "\"");
+        if (!file || ::fstat(file.get(), &found) != 0 || !S_ISREG(found.st_mode))
+            return system_error("cannot use \"" + before + "\"");
         if (auto written = write_all(file.get(), bytes); !written) return written;
         const auto size = static_cast<off_t>(bytes.size());
         if (found.st_size > size && ::ftruncate(file.get(), size) != 0)

@@ -15,12 +15,13 @@ namespace cancelable {
 //   gone
 //
 // So an operation of which nothing but its acceptance is left was never begun, and may be asked for again;
-// one that had begun and has neither a shim nor an exit record is lost, under its own name. The shim removes
-// the file when it leaves. All of this is a courtesy to the next reader: a full runtime directory keeps no
-// command from running.
+// one that had begun and has a channel without a shim, and no exit record, is lost, under its own name. A
+// beginning alone is the last trace of one that has ended: the shim removes it when it leaves, or the
+// supervisor does, which may use the file once more before that. All of this is a courtesy to the next
+// reader: a full runtime directory keeps no command from running.
 Result<> write_acceptance(int directory, const OperationSpec& spec);
 
-// The same, into the file of one that had begun and is over; where that cannot be, it is gone.
+// The same, into the file of `over`, which had begun, and whose file it is no more. A failure removes that.
 Result<> write_acceptance_over(int directory, OperationId over, const OperationSpec& spec);
 
 // For the shim.

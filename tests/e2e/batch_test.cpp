@@ -285,6 +285,7 @@ TEST_CASE("Ctrl-Z pauses all that a batch runs, and starts nothing until it goes
     const auto have = [&](const std::string& status, std::size_t number) {
         wait_until("they are " + status, [&] { return sandbox.list({"--status", status}).size() == number; });
     };
+    have("pending", 1);
     terminal.type("\x1a");
     have("paused", 2);
     // While one has ended there is a place for the next, but the batch is stopped.
@@ -325,6 +326,7 @@ TEST_CASE("a batch whose client is killed ends") {
     Child client = sandbox.start(batch(file, {"-j2"}));
     REQUIRE(up.wait_for_line() == "up");
     REQUIRE(up.wait_for_line() == "up");
+    wait_until("the third", [&] { return sandbox.list({"--status", "pending"}).size() == 1; });
     const Witness tree = sandbox.tree();
     client.signal(SIGKILL);
     tree.wait_until_gone();
@@ -341,14 +343,14 @@ TEST_CASE("every operation of a batch has the limits that were said, and can be 
     Fifo up = sandbox.fifo();
     const std::string file = sandbox.write_file(
         "lines", Sandbox::fixture("announce_and_stay") + " " + up.path() + "\nsleep 100\necho end\n");
-    Child client = sandbox.start(batch(file, {"-j1", "-n", "job{#}", "--timeout", "700ms"}));
+    Child client = sandbox.start(batch(file, {"-j1", "-n", "job{#}", "--timeout", "3s"}));
     REQUIRE(up.wait_for_line() == "up");
     CHECK(sandbox.run({"cancel", "job1"}).status == 0);
     const Finished finished = client.wait();
     CHECK(finished.status == 2);
     CHECK(finished.out == "end\n");
     CHECK(finished.err.find("operation 1 (job1) was cancelled (manual)") != std::string::npos);
-    CHECK(finished.err.find("operation 2 (job2) timed out after 700ms") != std::string::npos);
+    CHECK(finished.err.find("operation 2 (job2) timed out after 3.0s") != std::string::npos);
     CHECK(finished.err.find("3 operations: 1 completed, 2 failed") != std::string::npos);
 }
 

@@ -78,7 +78,7 @@ TEST_CASE("events tells a request that only hurries, and a timeout") {
     Sandbox sandbox;
     Fifo up = sandbox.fifo();
     const std::string id =
-        sandbox.detach({"--timeout", "20ms", "--grace", "1h"}, {Sandbox::fixture("deaf"), up.path()});
+        sandbox.detach({"--timeout", "2s", "--grace", "1h"}, {Sandbox::fixture("deaf"), up.path()});
     REQUIRE(up.wait_for_line() == "up");
     wait_until("the timeout", [&] { return sandbox.show(id).at("status") == "cancelling"; });
     CHECK(sandbox.run({"cancel", id, "--now"}).status == 0);
@@ -124,6 +124,7 @@ TEST_CASE("events goes on across a killed supervisor, says so, and tells nothing
     // Who only watches starts no supervisor.
     CHECK_FALSE(sandbox.supervisor().has_value());
     const std::string next = sandbox.detach({}, {"true"});
+    CHECK(sandbox.run({"wait", next}).status == 0);
     CHECK(sandbox.run({"cancel", id}).status == 0);
     watching.wait_for_output("\"to\":\"cancelled\"");
     watching.signal(SIGINT);

@@ -72,8 +72,8 @@ TEST_CASE("a timeout gives 124") {
 
 TEST_CASE("a timeout that needs SIGKILL gives 137") {
     Sandbox sandbox;
-    CHECK(status_of_run(sandbox,
-                        {"--timeout", "100ms", "--grace", "100ms", "--", Sandbox::fixture("ticks")}) == 137);
+    CHECK(status_of_run(sandbox, {"--timeout", "2s", "--grace", "100ms", "--", Sandbox::fixture("ticks")}) ==
+          137);
     CHECK(status_of_run(sandbox, {"--timeout", "100ms", "--signal", "KILL", "sleep", "1000"}) == 137);
 }
 

@@ -100,7 +100,7 @@ public:
 
     // What is below that operation's shim, clients included.
     std::vector<pid_t> tree(const std::string& name) const {
-        return descendants(parent_of(show(name).at("pid").get<pid_t>()));
+        return descendants(parent_of(sandbox_.command_of(id(name))));
     }
 
 private:

@@ -97,13 +97,13 @@ TEST_CASE("a hook that takes too long is ended with all that it started, and can
     Sandbox sandbox;
     Fifo up = sandbox.fifo();
     const std::string id = sandbox.detach(
-        {"--hook-timeout", "500ms", "--on-start",
+        {"--hook-timeout", "2s", "--on-start",
          "trap '' TERM; setsid sh -c 'echo $$ >\"$1\"; sleep 1000' sh " + up.path() + " & sleep 1000"},
         {"sleep", "1000"});
     const pid_t left = std::stoi(up.wait_for_line());
     CHECK(sandbox.run({"cancel", id}).status == 0);
     wait_for_failure(sandbox, id);
-    CHECK(sandbox.show(id).at("hook_failures")[0].at("error") == "took longer than 500ms");
+    CHECK(sandbox.show(id).at("hook_failures")[0].at("error") == "took longer than 2.0s");
     CHECK(::access(("/proc/" + std::to_string(left)).c_str(), F_OK) != 0);
     CHECK(sandbox.strangers() == std::vector<pid_t>{});
 }

@@ -43,7 +43,7 @@ public:
         wait_until("the trap to snap", [&] { return has_snapped(); });
         pid_t pid = 0;
         std::ifstream(snapped_) >> pid;
-        wait_until("the supervisor's end", [&] { return state_of(pid) == 'Z' || state_of(pid) == '?'; });
+        Witness({pid}).wait_until_gone();
     }
 
 private:

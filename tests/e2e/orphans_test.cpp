@@ -22,7 +22,7 @@ Leaving leaving(Sandbox& sandbox, const Words& options) {
     arguments.insert(arguments.end(), {"--", Sandbox::fixture("leaves_children"), up.path(), go.path(), "7"});
     Child client = sandbox.start(arguments);
     REQUIRE(up.wait_for_line() == "up");
-    const pid_t top = sandbox.show(sandbox.only_live_id()).at("pid").get<pid_t>();
+    const pid_t top = sandbox.command_of(sandbox.only_live_id());
     std::vector<pid_t> children = sandbox.strangers();
     CHECK(std::erase(children, top) == 1);
     CHECK(children.size() == 3);

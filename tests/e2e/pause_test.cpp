@@ -180,7 +180,7 @@ TEST_CASE("a signal goes to the command alone or to the whole tree, and is no ca
     up.wait_for_line();
     const Witness tree = sandbox.tree();
     CHECK(sandbox.run({"signal", id, "-s", "STOP"}).status == 0);
-    const pid_t command = sandbox.show(id).at("pid");
+    const pid_t command = sandbox.command_of(id);
     wait_until("the command to stop", [&] { return state_of(command) == 'T'; });
     CHECK_FALSE(all_stopped(sandbox.strangers()));
     CHECK(sandbox.show(id).at("status") == "running");

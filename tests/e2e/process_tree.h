@@ -24,7 +24,7 @@ pid_t parent_of(pid_t pid);
 // The letter of its state, as in /proc/<pid>/stat; '?' where there is no such process.
 char state_of(pid_t pid);
 
-// That it waits, so that all it had to do and say is done and said.
+// That it waits. One whose only waiting is for events has then done and said all it had to.
 inline bool is_asleep(pid_t pid) {
     return state_of(pid) == 'S';
 }

@@ -310,6 +310,12 @@ std::string Sandbox::only_live_id() {
     return std::to_string(operations[0].at("id").get<unsigned long>());
 }
 
+pid_t Sandbox::command_of(const std::string& id) {
+    Json pid;
+    wait_until("the pid of a command", [&] { return !(pid = show(id).at("pid")).is_null(); });
+    return pid;
+}
+
 std::optional<pid_t> Sandbox::supervisor() const {
     for (const pid_t pid : descendants(::getpid()))
         if (is_supervisor(pid)) return pid;
@@ -351,8 +357,14 @@ bool Sandbox::keeps_history() {
 }
 
 void Sandbox::kill_supervisor() {
+    // Where several start at once, only one of them stays.
+    const auto has_lock = [&](pid_t pid) {
+        pid_t holder = pid;
+        std::ifstream(runtime_directory() + "/lock") >> holder;
+        return pid == holder;
+    };
     std::optional<pid_t> pid;
-    wait_until("a supervisor", [&] { return (pid = supervisor()).has_value(); });
+    wait_until("a supervisor", [&] { return (pid = supervisor()) && has_lock(*pid); });
     const Witness witness({*pid});
     witness.signal(SIGKILL);
     witness.wait_until_gone();
@@ -364,12 +376,13 @@ void Sandbox::stop_supervisor() {
     const auto pid = supervisor();
     if (!pid) return;
     const Witness witness({*pid});
-    // One that starts does not listen yet; one that could not start, or has been idle for long enough, is on
-    // its way out by itself.
+    // One that starts does not listen yet; one that could not start, or has been idle for long enough, does
+    // not any more, and is on its way out by itself.
     Finished stopped;
     for (const Deadline deadline(std::chrono::seconds(20)); !deadline.passed(); ::usleep(2000)) {
         stopped = run({"supervisor", "stop", "--cancel"});
-        if (stopped.status == 0 || witness.all_gone()) break;
+        const bool is_deaf = stopped.err.find("no supervisor listens") != std::string::npos;
+        if (!is_deaf || witness.all_gone()) break;
     }
     if (stopped.status != 0 && !witness.all_gone()) {
         CHECK_MESSAGE(false, "supervisor stop --cancel: " << stopped.err);

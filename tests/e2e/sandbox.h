@@ -98,6 +98,9 @@ public:
     Json list(Words selectors = {});
     std::string only_live_id();
 
+    // The pid of its command, once that is known: the command may run before its shim has been heard.
+    pid_t command_of(const std::string& id);
+
     // From the processes themselves, not from what the programs say.
     std::optional<pid_t> supervisor() const;
     std::size_t supervisor_count() const;
@@ -106,7 +109,8 @@ public:
     std::vector<pid_t> strangers() const;   // whatever was started and is none of the project's programs
     Witness tree() const { return Witness(strangers()); }
 
-    // SIGKILL, and until it is dead. Waits for one: commands that are under way may do without for a while.
+    // SIGKILL to the one that has the lock, and until it is dead. Waits for it: commands that are under way
+    // may do without for a while.
     void kill_supervisor();
 
     // True where a supervisor knows what ended under the one before it.

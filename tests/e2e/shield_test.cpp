@@ -42,7 +42,9 @@ TEST_SUITE_BEGIN("shield");
 TEST_CASE("a cancelation waits for a shielded command and comes right after it") {
     Sandbox sandbox;
     Section section(sandbox, "--for 1h");
-    Json shielded = sandbox.show(section.id).at("shielded");
+    // The shim has told the shield before the supervisor.
+    Json shielded;
+    wait_until("the shield", [&] { return !(shielded = sandbox.show(section.id).at("shielded")).is_null(); });
     CHECK(shielded == Json{{"count", 1}, {"limit", 3600.0}, {"until", nullptr}});
     CHECK(sandbox.run({"list"}).out.find("running (shielded)") != std::string::npos);
 
@@ -141,7 +143,7 @@ TEST_CASE("of several shields the last one counts") {
         const Json shielded = sandbox.show(id).at("shielded");
         return shielded.is_null() ? 0 : shielded.at("count").get<int>();
     };
-    CHECK(count() == 3);
+    wait_until("three shields", [&] { return count() == 3; });
     CHECK(sandbox.run({"cancel", id, "--no-wait"}).status == 0);
     go_inner.go();
     CHECK(up.wait_for_line() == "inner");

@@ -91,7 +91,7 @@ TEST_CASE("a deadline comes also where no supervisor is left") {
     const std::string twin = start(sandbox, "at:2199-01-01T00:00:00Z");
     const std::string soon = utc(std::chrono::milliseconds(1500));
     const std::string id = start(sandbox, "at:" + soon);
-    const Witness command({sandbox.show(id).at("pid").get<pid_t>()});
+    const Witness command({sandbox.command_of(id)});
     sandbox.kill_supervisor();
     command.wait_until_gone();
     CHECK_FALSE(sandbox.supervisor().has_value());
@@ -277,7 +277,7 @@ TEST_CASE("a condition command ends with a supervisor that is killed and is not 
     Fifo up = sandbox.fifo();
     const std::string id = start(sandbox, "cmd:'echo up >" + up.path() + "; sleep 1000'");
     CHECK(up.wait_for_line() == "up");
-    const pid_t command = sandbox.show(id).at("pid").get<pid_t>();
+    const pid_t command = sandbox.command_of(id);
     std::vector<pid_t> below = sandbox.strangers();
     std::erase(below, command);
     const Witness condition(below);
@@ -329,7 +329,7 @@ TEST_CASE("a parent that ends is a source, by itself, of any and within all") {
         go.go();
     }
     SUBCASE("while there is no supervisor") {
-        const Witness shim({parent_of(sandbox.show(parent).at("pid").get<pid_t>())});
+        const Witness shim({parent_of(sandbox.command_of(parent))});
         sandbox.kill_supervisor();
         go.go();
         shim.wait_until_gone();

@@ -69,7 +69,7 @@ TEST_CASE("a foreground run with a survivor says so and exits 125") {
     Child client = sandbox.start({"run", "--grace", "200ms", "--", *program, up.path()});
     REQUIRE(up.wait_for_line() == "up");
     const Witness tree = sandbox.tree();
-    const pid_t survivor = sandbox.show(sandbox.only_live_id()).at("pid").get<pid_t>();
+    const pid_t survivor = sandbox.command_of(sandbox.only_live_id());
     client.signal(SIGINT);
     const Finished finished = client.wait();
     CHECK(finished.status == 125);
