@@ -39,6 +39,7 @@ void Ancestry::remove(OperationId id) {
 }
 
 Result<OperationId> Ancestry::operation_of(pid_t pid, int pidfd) {
+    if (has_outside_parent(pid, pidfd) && !is_reaped(pidfd)) return 0;
     for (int look = 0; look < kLooks; ++look) {
         const std::vector<Link> chain = climb(pid);
         const bool is_known = !chain.empty() && is_outside(chain.back());
@@ -54,6 +55,16 @@ Result<OperationId> Ancestry::operation_of(pid_t pid, int pidfd) {
         return id;
     }
     return failure(ErrorCode::refused, "the processes above the one that asks change all the time");
+}
+
+// As most have: the shell, say, that starts one client after the other. The kernel tells it without its /proc
+// of the process, which it would have to take down again when the process ends.
+bool Ancestry::has_outside_parent(pid_t pid, int pidfd) const {
+    if (shims_.contains(pid) || outside_.contains(pid)) return false;
+    const auto parent = pidfd_parent(pidfd);
+    if (!parent || !outside_.contains(*parent)) return false;
+    const auto stat = read_stat(*parent);
+    return stat && is_outside({*parent, stat->parent, stat->start_time});
 }
 
 // Up to and including the first who settles it, or whose parent cannot be looked at.

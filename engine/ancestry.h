@@ -39,7 +39,7 @@ public:
     void remove(OperationId id);
 
     // 0: of none. `pidfd` pins the process; where it is reaped already: not_found, since nobody can tell any
-    // more. A few small reads of /proc, two where the parent is known, and no waiting.
+    // more. A few small reads of /proc, one or two where the parent is known, and no waiting.
     Result<OperationId> operation_of(pid_t pid, int pidfd);
 
 private:
@@ -55,6 +55,7 @@ private:
         friend bool operator==(const Link&, const Link&) = default;
     };
 
+    bool has_outside_parent(pid_t pid, int pidfd) const;
     std::vector<Link> climb(pid_t pid) const;
     static bool still_holds(std::span<const Link> chain);
     OperationId shim_at(const Link& link) const;

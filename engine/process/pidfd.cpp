@@ -1,6 +1,7 @@
 #include "engine/process/pidfd.h"
 
 #include <poll.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 
 namespace cancelable {
 namespace {
@@ -17,6 +19,20 @@ constexpr int kPeerPidfd = SO_PEERPIDFD;
 #else
 constexpr int kPeerPidfd = 77;  // the headers may be older than the kernel
 #endif
+
+// struct pidfd_info in its first form, and PIDFD_GET_INFO with it, likewise.
+struct PidfdInfo {
+    std::uint64_t mask;
+    std::uint64_t cgroup_id;
+    std::uint32_t pid;
+    std::uint32_t tgid;
+    std::uint32_t parent;
+    std::uint32_t credentials[8];
+    std::uint32_t spare;
+};
+static_assert(sizeof(PidfdInfo) == 64);
+constexpr std::uint64_t kPidfdInfoPid = 1;
+constexpr unsigned long kGetInfo = _IOWR(0xff, 11, PidfdInfo);
 
 }  // namespace
 
@@ -28,6 +44,13 @@ UniqueFd peer_pidfd(int socket) noexcept {
     int pidfd = -1;
     socklen_t size = sizeof pidfd;
     return UniqueFd(::getsockopt(socket, SOL_SOCKET, kPeerPidfd, &pidfd, &size) == 0 ? pidfd : -1);
+}
+
+std::optional<pid_t> pidfd_parent(int pidfd) noexcept {
+    PidfdInfo info{};
+    info.mask = kPidfdInfoPid;
+    if (::ioctl(pidfd, kGetInfo, &info) != 0 || (info.mask & kPidfdInfoPid) == 0) return std::nullopt;
+    return static_cast<pid_t>(info.parent);
 }
 
 int pidfd_send_signal(int pidfd, int number) noexcept {

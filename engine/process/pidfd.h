@@ -3,6 +3,7 @@
 #include <sys/types.h>
 
 #include <chrono>
+#include <optional>
 
 #include "engine/process/fd.h"
 
@@ -16,6 +17,10 @@ UniqueFd open_pidfd(pid_t pid) noexcept;
 // Of the process at the other end of a socket: the one that connected, or the one that listened. Nothing,
 // with errno set, before Linux 6.5 (ENOPROTOOPT), or where that process was reaped.
 UniqueFd peer_pidfd(int socket) noexcept;
+
+// The number of its parent, without /proc: from Linux 6.13 on. Nothing where the kernel does not tell; 0 for
+// a parent that has no number here (another pid namespace).
+std::optional<pid_t> pidfd_parent(int pidfd) noexcept;
 
 // As the system call.
 int pidfd_send_signal(int pidfd, int number) noexcept;

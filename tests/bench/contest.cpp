@@ -1,15 +1,22 @@
 #include "tests/bench/contest.h"
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <numeric>
+#include <random>
 
 namespace cancelable::bench {
 
 void take_turns(std::span<Contestant> contestants, int rounds) {
     using Clock = std::chrono::steady_clock;
+    std::vector<std::size_t> order(contestants.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::mt19937 random;  // the same order in each run
     for (int round = 0; round < rounds; ++round) {
-        for (std::size_t i = 0; i < contestants.size(); ++i) {
-            Contestant& contestant = contestants[(i + static_cast<std::size_t>(round)) % contestants.size()];
+        std::ranges::shuffle(order, random);
+        for (const std::size_t next : order) {
+            Contestant& contestant = contestants[next];
             if (contestant.prepare) contestant.prepare();
             const auto start = Clock::now();
             contestant.measured();

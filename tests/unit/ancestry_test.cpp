@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "engine/process/fd.h"
+#include "engine/process/pidfd.h"
 #include "engine/process/proc.h"
 
 namespace cancelable {
@@ -136,6 +137,20 @@ TEST_CASE("of a process that is dead and reaped nobody says what it was part of"
     const auto found = ancestry.operation_of(child, pidfd.get());
     REQUIRE_FALSE(found);
     CHECK(found.error().code == ErrorCode::not_found);
+}
+
+TEST_CASE("the kernel tells the parent of a process by its pidfd, where it can, until it is reaped") {
+    const UniqueFd self = pin(::getpid());
+    const bool is_able = pidfd_parent(self.get()).has_value();
+    if (is_able) CHECK(pidfd_parent(self.get()) == ::getppid());
+    const pid_t child = ::fork();
+    if (child == 0) ::_exit(0);
+    const UniqueFd pidfd = pin(child);
+    siginfo_t info{};
+    REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0);
+    if (is_able) CHECK(pidfd_parent(pidfd.get()) == ::getpid());
+    ::waitpid(child, nullptr, 0);
+    CHECK_FALSE(pidfd_parent(pidfd.get()));
 }
 
 TEST_CASE("a number that has passed to another operation is not forgotten with the first") {
