@@ -14,9 +14,10 @@ namespace cancelable {
 // over: to make and to remove one costs many times what a new name does. On ext4, which gives no inode out
 // again within five seconds, it was a tenth of a batch.
 //
-// A file that waits is still named `<id>.begun`, with no channel beside it: whoever comes after a killed
-// supervisor takes that for the last trace of an operation that has ended, whatever is in it. Those that a
-// whole second has not needed are removed. Loop thread only.
+// A file that waits is still named `<id>.begun`. Whoever comes after a killed supervisor takes that for the
+// last trace of an operation that has ended, whatever is in it: because there is no channel beside it, or, in
+// the moment in which the pool holds its shim, because the history knows the end. Those that a whole second
+// has not needed are removed. Loop thread only.
 class Acceptances {
 public:
     // `directory` is borrowed. `look` is how long one may wait without being needed.

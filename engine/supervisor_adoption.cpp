@@ -102,20 +102,20 @@ void Supervisor::Impl::adopt_one(Adoption::Adopted adopted) {
         if (!adopted.link) remove_traces(operations_.get(), id);
         return;
     }
-    const bool is_dead = !adopted.link && !adopted.report;
-    const bool has_ended =
-        remembered_ && std::ranges::find(remembered_->ended, id) != remembered_->ended.end();
-    if (is_dead && has_ended) {
-        // Its shim had been released and was about to leave. Its client may not have been told of the end.
+    if (!adopted.report && remembered_ &&
+        std::ranges::find(remembered_->ended, id) != remembered_->ended.end()) {
+        // Its shim was about to leave, or is held for the next operation and was stopped: that leaves once it
+        // hears that its supervisor is gone. The client may not have been told of the end.
         const auto row =
             std::ranges::find(remembered_->recent, id, [](const Snapshot& ended) { return ended->id(); });
         if (row != remembered_->recent.end()) remember(*row);
-        remove_traces(operations_.get(), id);
+        if (adopted.link)
+            clearing_.later(id);  // It is about to write a record.
+        else
+            remove_traces(operations_.get(), id);
         return;
     }
     std::optional<Acceptance>& acceptance = adopted.left.acceptance;
-    // Its file waits for the next operation, and its shim for its release.
-    if (has_ended) acceptance.reset();
     if (remembered_ && !acceptance) {
         const auto row = std::ranges::find(remembered_->operations, id, &Operation::id);
         if (row != remembered_->operations.end()) acceptance = Acceptance{*row->spec, true};

@@ -49,7 +49,8 @@ UniqueFd peer_pidfd(int socket) noexcept {
 std::optional<pid_t> pidfd_parent(int pidfd) noexcept {
     PidfdInfo info{};
     info.mask = kPidfdInfoPid;
-    if (::ioctl(pidfd, kGetInfo, &info) != 0 || (info.mask & kPidfdInfoPid) == 0) return std::nullopt;
+    if (::ioctl(pidfd, kGetInfo, &info) != 0 || (info.mask & kPidfdInfoPid) == 0 || info.parent == 0)
+        return std::nullopt;
     return static_cast<pid_t>(info.parent);
 }
 

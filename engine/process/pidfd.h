@@ -18,8 +18,8 @@ UniqueFd open_pidfd(pid_t pid) noexcept;
 // with errno set, before Linux 6.5 (ENOPROTOOPT), or where that process was reaped.
 UniqueFd peer_pidfd(int socket) noexcept;
 
-// The number of its parent, without /proc: from Linux 6.13 on. Nothing where the kernel does not tell; 0 for
-// a parent that has no number here (another pid namespace).
+// The number of its parent, without /proc: from Linux 6.13 on. Nothing where the kernel does not tell, one of
+// them has no number here (another pid namespace), or it was reaped.
 std::optional<pid_t> pidfd_parent(int pidfd) noexcept;
 
 // As the system call.

@@ -15,8 +15,8 @@ struct Contestant {
     std::vector<double> seconds{};  // one for each round
 };
 
-// Every contestant once in each round, so that whatever else the machine does hits them alike; in another
-// order in each, so that nobody always follows the same one, which may leave a processor awake or asleep.
+// Every contestant once in each round, so that whatever else the machine does hits them alike; in an order by
+// chance, so that nobody always follows the same one, which may leave a processor awake or asleep.
 void take_turns(std::span<Contestant> contestants, int rounds);
 
 }  // namespace cancelable::bench

@@ -50,10 +50,19 @@ std::string& memory() {
     return directory;
 }
 
+std::string& installation() {
+    static std::string directory;
+    return directory;
+}
+
 }  // namespace
 
 const std::string& memory_directory() {
     return memory();
+}
+
+const std::string& installation_directory() {
+    return installation();
 }
 
 int run_guarded(const std::function<int(const std::string& directory)>& work) {
@@ -63,6 +72,8 @@ int run_guarded(const std::function<int(const std::string& directory)>& work) {
     const std::string directory = name;
     char in_memory[] = "/dev/shm/cancelable-bench.XXXXXX";
     memory() = ::mkdtemp(in_memory) != nullptr ? in_memory : directory;
+    char built[] = CANCELABLE_PROGRAMS "/../installed.XXXXXX";
+    installation() = ::mkdtemp(built) != nullptr ? built : directory;
 
     sigset_t watched;
     sigset_t before;
@@ -96,6 +107,7 @@ int run_guarded(const std::function<int(const std::string& directory)>& work) {
     std::error_code ignored;
     std::filesystem::remove_all(directory, ignored);
     std::filesystem::remove_all(memory(), ignored);
+    std::filesystem::remove_all(installation(), ignored);
     return status;
 }
 

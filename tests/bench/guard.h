@@ -14,4 +14,7 @@ int run_guarded(const std::function<int(const std::string& directory)>& work);
 // Within `work` only.
 const std::string& memory_directory();
 
+// A third, beside what was built: for copies of the programs.
+const std::string& installation_directory();
+
 }  // namespace cancelable::bench

@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <stdexcept>
 #include <utility>
@@ -34,30 +33,13 @@ pid_t pid_of(const nlohmann::json& operation) {
     throw std::runtime_error("an operation does not run: " + operation.dump());
 }
 
-// The programs, copied as an installation copies them. What a linker has written lies in the page cache in
-// single pages, and so starts some 3 % slower than a user's.
-class InstalledPrograms {
-public:
-    InstalledPrograms() {
-        const fs::path built = CANCELABLE_PROGRAMS;
-        std::string directory = built.parent_path() / "installed.XXXXXX";
-        if (::mkdtemp(directory.data()) == nullptr) throw std::runtime_error("cannot make " + directory);
-        directory_ = directory;
-        for (const char* name : {"cancelable", "cancelable-shim"})
-            fs::copy_file(built / name, directory_ / name);
-    }
-    ~InstalledPrograms() {
-        std::error_code ignored;
-        fs::remove_all(directory_, ignored);
-    }
-    InstalledPrograms(const InstalledPrograms&) = delete;
-    InstalledPrograms& operator=(const InstalledPrograms&) = delete;
-
-    const fs::path& directory() const noexcept { return directory_; }
-
-private:
-    fs::path directory_;
-};
+// As an installation copies them. What a linker has written lies in the page cache in single pages, and so
+// starts some 3 % slower than a user's.
+fs::path install_programs() {
+    for (const char* name : {"cancelable", "cancelable-shim"})
+        fs::copy_file(fs::path(CANCELABLE_PROGRAMS) / name, fs::path(installation_directory()) / name);
+    return installation_directory();
+}
 
 Words join(const std::string& first, Words rest) {
     rest.insert(rest.begin(), first);
@@ -67,8 +49,7 @@ Words join(const std::string& first, Words rest) {
 }  // namespace
 
 const std::string& World::program() {
-    static const InstalledPrograms installed;
-    static const std::string program = installed.directory() / "cancelable";
+    static const std::string program = install_programs() / "cancelable";
     return program;
 }
 

@@ -30,7 +30,7 @@ public:
     // Stops it, and has another one started in its place.
     void restart();
 
-    // A copy of what was built, gone with this process.
+    // A copy of what was built.
     static const std::string& program();
 
     // `cancelable ARGUMENTS…` to its end, which must be a success.

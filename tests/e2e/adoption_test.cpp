@@ -171,9 +171,12 @@ TEST_CASE("what the history knows as ended does not run, although a shim that he
         std::filesystem::remove(entry.path());
     // As it is for a moment, until the shim of an operation that is over gets the name of the next one.
     std::filesystem::rename(kept, files + ".begun");
-    const UniqueFd silent = silent_shim(files + ".channel");
+    UniqueFd silent = silent_shim(files + ".channel");
     CHECK(sandbox.list().empty());
     CHECK(sandbox.show(id).at("status") == "completed");
+    silent.reset();
+    CHECK(sandbox.run({"wait", id}).status == 0);
+    CHECK(sandbox.list({"--all"}).size() == 2);  // and that of keeps_history()
 }
 
 TEST_CASE("the children of an operation that was cancelled while no supervisor lived are cancelled with it") {

@@ -343,14 +343,14 @@ TEST_CASE("every operation of a batch has the limits that were said, and can be 
     Fifo up = sandbox.fifo();
     const std::string file = sandbox.write_file(
         "lines", Sandbox::fixture("announce_and_stay") + " " + up.path() + "\nsleep 100\necho end\n");
-    Child client = sandbox.start(batch(file, {"-j1", "-n", "job{#}", "--timeout", "3s"}));
+    Child client = sandbox.start(batch(file, {"-j1", "-n", "job{#}", "--timeout", "5s"}));
     REQUIRE(up.wait_for_line() == "up");
     CHECK(sandbox.run({"cancel", "job1"}).status == 0);
     const Finished finished = client.wait();
     CHECK(finished.status == 2);
     CHECK(finished.out == "end\n");
     CHECK(finished.err.find("operation 1 (job1) was cancelled (manual)") != std::string::npos);
-    CHECK(finished.err.find("operation 2 (job2) timed out after 3.0s") != std::string::npos);
+    CHECK(finished.err.find("operation 2 (job2) timed out after 5.0s") != std::string::npos);
     CHECK(finished.err.find("3 operations: 1 completed, 2 failed") != std::string::npos);
 }
 

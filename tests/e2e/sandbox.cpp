@@ -381,8 +381,9 @@ void Sandbox::stop_supervisor() {
     Finished stopped;
     for (const Deadline deadline(std::chrono::seconds(20)); !deadline.passed(); ::usleep(2000)) {
         stopped = run({"supervisor", "stop", "--cancel"});
-        const bool is_deaf = stopped.err.find("no supervisor listens") != std::string::npos;
-        if (!is_deaf || witness.all_gone()) break;
+        const bool is_away = stopped.err.find("no supervisor listens") != std::string::npos ||
+                             stopped.err.find("was lost") != std::string::npos;
+        if (!is_away || witness.all_gone()) break;
     }
     if (stopped.status != 0 && !witness.all_gone()) {
         CHECK_MESSAGE(false, "supervisor stop --cancel: " << stopped.err);
