@@ -13,7 +13,8 @@ namespace cancelable {
 // The client of such an operation may not have been told its id: its supervisor was killed, and it is about
 // to ask the next one, under its key. Should that one be killed first, the one after it must know the key all
 // the same, or it would run the command a second time. So the traces stay for longer than any client goes on
-// asking. Loop thread only.
+// asking. A shim that was silent when its operation was found ended writes its record in that time, too. Loop
+// thread only.
 class Clearing {
 public:
     // `directory` is borrowed.

@@ -43,6 +43,7 @@ public:
         wait_until("the trap to snap", [&] { return has_snapped(); });
         pid_t pid = 0;
         std::ifstream(snapped_) >> pid;
+        REQUIRE(pid > 0);
         Witness({pid}).wait_until_gone();
     }
 
