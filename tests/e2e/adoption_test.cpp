@@ -163,10 +163,10 @@ TEST_CASE("what the history knows as ended does not run, although a shim that he
     REQUIRE(::chmod(kept.c_str(), 0666) == 0);
     go.go();
     CHECK(sandbox.run({"wait", id}).status == 0);
-    wait_until("an idle store", [&] {
-        return sandbox.json({"supervisor", "status", "--json"}).at("history").at("waiting") == 0;
-    });
+    sandbox.wait_until_recorded();
     sandbox.kill_supervisor();
+    wait_until("the shim to have written its record, if it does",
+               [&] { return sandbox.shims().empty() && sandbox.idle_shims().empty(); });
     for (const auto& entry : std::filesystem::directory_iterator(sandbox.runtime_directory() + "/ops"))
         std::filesystem::remove(entry.path());
     // As it is for a moment, until the shim of an operation that is over gets the name of the next one.

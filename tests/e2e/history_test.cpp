@@ -258,9 +258,7 @@ TEST_CASE("a state directory that cannot be written stops nothing and loses noth
     }
     std::filesystem::remove(state);
     std::filesystem::rename(hidden, state);
-    wait_until("the history to be written again", [&] {
-        return sandbox.json({"supervisor", "status", "--json"}).at("history").at("state") == "working";
-    });
+    sandbox.wait_until_recorded();
     restart(sandbox);
     CHECK(ids_of(sandbox.list({"--all"})) == Words{first, second, third});
     CHECK(sandbox.run({"wait", second}).status == 5);
@@ -297,9 +295,7 @@ TEST_CASE("a full file system stops nothing and loses nothing") {
     sandbox.kill_supervisor();
     CHECK(sandbox.run({"wait", ids.back()}).status == 39);
     std::filesystem::remove(state + "/filler");
-    wait_until("the history to be written again", [&] {
-        return sandbox.json({"supervisor", "status", "--json"}).at("history").at("state") == "working";
-    });
+    sandbox.wait_until_recorded();
     stop(sandbox);
     CHECK(std::filesystem::is_empty(sandbox.path("run/cancelable/ops")));
     CHECK(ids_of(sandbox.list({"--all"})) == ids);

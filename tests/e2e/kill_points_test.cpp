@@ -199,9 +199,7 @@ TEST_CASE("ends whose transaction is broken off are all there, and counted once"
                 "read line < " + gates.back().path() + "; exit " + std::to_string(code);
             ids.push_back(sandbox.detach({}, {"sh", "-c", script}));
         }
-        wait_until("an idle store", [&] {
-            return sandbox.json({"supervisor", "status", "--json"}).at("history").at("waiting") == 0;
-        });
+        sandbox.wait_until_recorded();
 
         // It hears of all the ends at once, so that they go into one transaction.
         const Witness supervisor({sandbox.supervisor().value()});

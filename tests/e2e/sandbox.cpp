@@ -370,6 +370,13 @@ void Sandbox::kill_supervisor() {
     witness.wait_until_gone();
 }
 
+void Sandbox::wait_until_recorded() {
+    wait_until("a history that has everything", [&] {
+        const Json history = json({"supervisor", "status", "--json"}).at("history");
+        return history.at("state") == "working" && history.at("waiting") == 0;
+    });
+}
+
 void Sandbox::stop_supervisor() {
     // What a killed one has left is adopted by the next, and then ended with the rest.
     if (!supervisor() && !shims().empty()) run({"list"});

@@ -112,6 +112,8 @@ public:
     // SIGKILL to the one that has the lock, and until it is dead. Waits for it: commands that are under way
     // may do without for a while.
     void kill_supervisor();
+    // Until its history has everything that has ended.
+    void wait_until_recorded();
 
     // True where a supervisor knows what ended under the one before it.
     bool keeps_history();
