@@ -208,6 +208,7 @@ void Batch::go_wrong(Error error) {
 void Batch::end_because(End end) {
     if (!end_) end_ = std::move(end);
     end_is_due_ = true;
+    parts_.slots.close();
     parts_.schedule.end();
 }
 

@@ -23,6 +23,11 @@ std::size_t BatchSlots::ahead() const noexcept {
     return pipe_ ? kAhead : 0;
 }
 
+// Where the kernel has no room for the lock, what has not begun is cancelled as soon as its id is known.
+void BatchSlots::close() noexcept {
+    if (pipe_) static_cast<void>(close_slots(pipe_.get()));
+}
+
 Result<Turn> BatchSlots::line_up() {
     if (!pipe_) return Turn{};
     auto pipe = make_pipe();

@@ -35,6 +35,9 @@ public:
     // Behind all that have done so before. None where no slot is needed.
     Result<Turn> line_up();
 
+    // Nothing begins any more that has not begun.
+    void close() noexcept;
+
     // Or may have: whether it had a slot, and which, nobody knows.
     void shim_died() noexcept { offer_slots(pipe_.get(), number_); }
 

@@ -8,15 +8,28 @@
 namespace cancelable {
 namespace {
 
-// False where somebody else has it. Where the kernel has no room for another lock it counts as set: rather
-// one command too many than one that waits for ever.
-bool set_lock(int slots, std::uint8_t number, short type) noexcept {
+// Behind those of the slots: set by who closes them.
+constexpr std::size_t kClosingLock = kMostSlots;
+
+struct flock lock_at(std::size_t number, short type) noexcept {
     struct flock lock{};
     lock.l_type = type;
     lock.l_whence = SEEK_SET;
-    lock.l_start = number;
+    lock.l_start = static_cast<off_t>(number);
     lock.l_len = 1;
+    return lock;
+}
+
+// False where somebody else has it. Where the kernel has no room for another lock it counts as set: rather
+// one command too many than one that waits for ever.
+bool set_lock(int slots, std::uint8_t number, short type) noexcept {
+    struct flock lock = lock_at(number, type);
     return ::fcntl(slots, F_SETLK, &lock) == 0 || (errno != EAGAIN && errno != EACCES);
+}
+
+bool are_closed(int slots) noexcept {
+    struct flock lock = lock_at(kClosingLock, F_WRLCK);
+    return ::fcntl(slots, F_GETLK, &lock) == 0 && lock.l_type != F_UNLCK;
 }
 
 // A pipe that is full has offers enough.
@@ -42,8 +55,13 @@ void offer_slots(int slots, std::size_t number) noexcept {
         offer(slots, static_cast<std::uint8_t>(i));
 }
 
+bool close_slots(int slots) noexcept {
+    struct flock lock = lock_at(kClosingLock, F_WRLCK);
+    return ::fcntl(slots, F_SETLK, &lock) == 0;
+}
+
 pollfd Slot::awaited() const noexcept {
-    // A hang-up is reported without being asked for.
+    // A hang-up is reported without being asked for. Where they are closed there is nothing to wait for.
     if (turn_) return {turn_.get(), 0, 0};
     return {slots_.get(), POLLIN, 0};
 }
@@ -56,6 +74,10 @@ bool Slot::take() noexcept {
     std::uint8_t number = 0;
     while (retry_eintr([&] { return ::read(slots_.get(), &number, sizeof number); }) == sizeof number) {
         if (!set_lock(slots_.get(), number, F_WRLCK)) continue;
+        if (are_closed(slots_.get())) {
+            slots_.reset();  // and the lock with it
+            return false;
+        }
         number_ = number;
         let_others_pass();
         return true;

@@ -14,6 +14,10 @@
 // one in front of it, and looks for a slot once that is closed: because the one in front has its slot, will
 // never begin, is paused, or is dead. Where one leaves the line from the middle, the one behind it comes too
 // early: it may begin before others, but never without a slot.
+//
+// Whoever has started the batch can close the slots, and does before it cancels the first operation: else an
+// operation of which it has not heard yet would begin with the slot of one that it has just ended. A lock of
+// its own says so, which is gone with it, as its lifeline is.
 #pragma once
 
 #include <poll.h>
@@ -36,6 +40,10 @@ Result<UniqueFd> make_slots(std::size_t number);
 // Puts all of them into the pipe, whether they are taken or not.
 void offer_slots(int slots, std::size_t number) noexcept;
 
+// Nobody gets one any more, until this process ends or closes a descriptor of the pipe, whichever it is.
+// False: the kernel has no room for the lock.
+bool close_slots(int slots) noexcept;
+
 // One operation's. Borrows nothing; each descriptor may be missing.
 class Slot {
 public:
@@ -48,7 +56,7 @@ public:
     // What to wait for before there is any sense in take().
     pollfd awaited() const noexcept;
 
-    // What was awaited has come. False: something else is to be awaited now.
+    // What was awaited has come. False: something else is to be awaited now; nothing, where they are closed.
     bool take() noexcept;
 
     // Nobody waits for this one to begin any more.

@@ -1,6 +1,7 @@
 #include "engine/sources/sampler.h"
 
 #include <algorithm>
+#include <ctime>
 #include <optional>
 #include <utility>
 
@@ -10,7 +11,14 @@ namespace cancelable {
 namespace {
 
 constexpr std::chrono::milliseconds kPeriod{1000};
-constexpr int kCostLimit = 50;  // the period is at least so many times what a look takes
+constexpr int kCostLimit = 50;  // the period is at least so many times what a look costs
+
+// What this thread has had of a core. A look that had to wait for one has cost no more for it.
+std::chrono::nanoseconds thread_time() {
+    timespec time{};
+    if (::clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time) != 0) return {};
+    return std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec);
+}
 
 }  // namespace
 
@@ -18,7 +26,7 @@ struct Sampler::Look {
     Clock::time_point at;
     std::unordered_map<pid_t, TreeUsage> trees;
     std::optional<HostUsage> host;
-    std::chrono::milliseconds took{0};
+    std::chrono::milliseconds cost{0};
 };
 
 Sampler::Sampler(Loop& loop, BlockingCalls& calls) : calls_(calls), timer_(loop, [this] { ask(); }) {}
@@ -49,9 +57,10 @@ void Sampler::ask() {
     calls_.run([weak = std::weak_ptr(self_), shims = std::move(shims), wants_host = !hosts_.empty()] {
         Look look;
         look.at = Clock::now();
+        const std::chrono::nanoseconds before = thread_time();
         if (!shims.empty()) look.trees = sum_up(look_at_processes(), shims);
         if (wants_host) look.host = look_at_host();
-        look.took = std::chrono::ceil<std::chrono::milliseconds>(Clock::now() - look.at);
+        look.cost = std::chrono::ceil<std::chrono::milliseconds>(thread_time() - before);
         return BlockingCalls::Finish([weak, look = std::move(look)] {
             if (const auto self = weak.lock()) (*self)->take(look);
         });
@@ -60,7 +69,7 @@ void Sampler::ask() {
 
 void Sampler::take(const Look& look) {
     is_looking_ = false;
-    timer_.start(std::max(kPeriod, look.took * kCostLimit));
+    timer_.start(std::max(kPeriod, look.cost * kCostLimit));
     tell_trees(look);
     tell_host(look);
 }

@@ -23,8 +23,7 @@ public:
         std::string lines;
         for (std::size_t i = 1; i <= count; ++i) {
             gates_.push_back(sandbox.fifo());
-            lines += "echo " + std::to_string(i) + " >>" + sandbox.path("begun") + "; read x <" +
-                     gates_.back().path() + "\n";
+            lines += line(i);
         }
         file_ = sandbox.write_file("lines", lines);
     }
@@ -33,6 +32,11 @@ public:
         Words words{"run", "--batch", file_, "-q"};
         words.insert(words.end(), more.begin(), more.end());
         return words;
+    }
+
+    std::string line(std::size_t number) const {
+        return "echo " + std::to_string(number) + " >>" + sandbox_.path("begun") + "; read x <" +
+               gates_.at(number - 1).path() + "\n";
     }
 
     // "1 2 3 "
@@ -207,6 +211,37 @@ TEST_CASE("an interrupted batch begins nothing of what it has started ahead") {
         return std::ranges::all_of(std::filesystem::directory_iterator(sandbox.runtime_directory() + "/ops"),
                                    [](const auto& entry) { return entry.path().extension() == ".idle"; });
     });
+}
+
+TEST_CASE("nothing begins after an interrupt, not even what the client does not know to be accepted") {
+    Sandbox sandbox;
+    Steps steps(sandbox, 2);
+    const Pipe input = make_pipe().value();
+    const auto give = [&](const std::string& line) {
+        REQUIRE(::write(input.write_end.get(), line.data(), line.size()) == std::ssize(line));
+    };
+    SpawnOptions how = sandbox.options();
+    how.stdio[0] = input.read_end.get();
+    Child client = sandbox.start({"run", "--batch", "-", "-q", "-j1"}, how);
+    give(steps.line(1));
+    steps.await(1, 0);
+    const Witness supervisor({sandbox.supervisor().value()});
+    supervisor.signal(SIGSTOP);
+    give(steps.line(2));
+    wait_until("the client to have asked", [&] { return is_asleep(client.pid()); });
+    client.signal(SIGINT);
+    wait_until("the client to have cancelled the first", [&] { return is_asleep(client.pid()); });
+    client.signal(SIGSTOP);
+    supervisor.signal(SIGCONT);
+    wait_until("the first to have ended", [&] {
+        const Json live = sandbox.list();
+        return live.size() == 1 && live[0].at("status") == "pending";
+    });
+    for (const pid_t shim : sandbox.shims())
+        wait_until("a shim to have done what it does", [&] { return is_asleep(shim); });
+    client.signal(SIGCONT);
+    CHECK(client.wait().status == 130);
+    CHECK(steps.begun() == "1 ");
 }
 
 TEST_CASE("those that wait are cancelled before those whose end would be their beginning") {

@@ -132,6 +132,7 @@ TEST_CASE("an end hook that its supervisor did not live to finish is run by the 
     CHECK(ended.status == 0);
     CHECK(told.wait_for_line().starts_with("end "));
     wait_until("the hook to hang", [&] { return ::access(once.c_str(), F_OK) == 0; });
+    const Witness hook = sandbox.tree();
     sandbox.kill_supervisor();
     CHECK(sandbox.run({"supervisor", "start"}).status == 0);
     CHECK(told.wait_for_line().starts_with("end "));
@@ -140,6 +141,7 @@ TEST_CASE("an end hook that its supervisor did not live to finish is run by the 
             std::filesystem::directory_iterator(sandbox.runtime_directory() + "/ops"),
             [](const auto& entry) { return entry.path().extension() == ".end-hook"; });
     });
+    hook.wait_until_gone();
 }
 
 TEST_CASE("a client in a hook finds its operation, is no part of it and would start no supervisor") {

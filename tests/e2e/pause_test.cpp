@@ -159,8 +159,7 @@ TEST_CASE(
     CHECK(all_stopped(sandbox.strangers()));
     CHECK(sandbox.show(id).at("status") == "paused");
     CHECK(sandbox.run({"cancel", id, "--no-wait"}).status == 0);
-    wait_until("the cancelation to be held",
-               [&] { return !sandbox.show(id).at("shielded").at("until").is_null(); });
+    sandbox.wait_until_held(id);
     CHECK(none_stopped(sandbox.strangers()));
     CHECK(sandbox.show(id).at("status") == "cancelling");
     CHECK(sandbox.run({"pause", id}).status != 0);

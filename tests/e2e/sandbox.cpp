@@ -305,8 +305,11 @@ Json Sandbox::list(Words selectors) {
 }
 
 std::string Sandbox::only_live_id() {
-    const Json operations = list();
-    if (operations.size() != 1) throw std::runtime_error("not one operation: " + operations.dump());
+    Json operations;
+    wait_until("one operation, which has begun", [&] {
+        operations = list();
+        return operations.size() == 1 && operations[0].at("status") != "pending";
+    });
     return std::to_string(operations[0].at("id").get<unsigned long>());
 }
 
@@ -374,6 +377,13 @@ void Sandbox::wait_until_recorded() {
     wait_until("a history that has everything", [&] {
         const Json history = json({"supervisor", "status", "--json"}).at("history");
         return history.at("state") == "working" && history.at("waiting") == 0;
+    });
+}
+
+void Sandbox::wait_until_held(const std::string& id) {
+    wait_until("the cancelation to be held", [&] {
+        const Json shielded = show(id).at("shielded");
+        return !shielded.is_null() && !shielded.at("until").is_null();
     });
 }
 

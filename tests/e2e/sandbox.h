@@ -96,7 +96,7 @@ public:
 
     // Those that `list --json SELECTORS…` lists; none where it says that nothing matches.
     Json list(Words selectors = {});
-    std::string only_live_id();
+    std::string only_live_id();  // once it has begun
 
     // The pid of its command, once that is known: the command may run before its shim has been heard.
     pid_t command_of(const std::string& id);
@@ -114,6 +114,8 @@ public:
     void kill_supervisor();
     // Until its history has everything that has ended.
     void wait_until_recorded();
+    // Until a shield holds back its cancelation.
+    void wait_until_held(const std::string& id);
 
     // True where a supervisor knows what ended under the one before it.
     bool keeps_history();

@@ -49,8 +49,7 @@ TEST_CASE("a cancelation waits for a shielded command and comes right after it")
     CHECK(sandbox.run({"list"}).out.find("running (shielded)") != std::string::npos);
 
     CHECK(sandbox.run({"cancel", section.id, "--no-wait", "-m", "enough"}).status == 0);
-    wait_until("the cancelation to be held",
-               [&] { return !sandbox.show(section.id).at("shielded").at("until").is_null(); });
+    sandbox.wait_until_held(section.id);
     const Json held = sandbox.show(section.id);
     CHECK(held.at("status") == "cancelling");
     CHECK(held.at("cancel").at("message") == "enough");
@@ -90,8 +89,7 @@ TEST_CASE("a second Ctrl-C breaks a shield") {
     up.wait_for_line();
     const std::string id = sandbox.only_live_id();
     client.signal(SIGINT);
-    wait_until("the cancelation to be held",
-               [&] { return !sandbox.show(id).at("shielded").at("until").is_null(); });
+    sandbox.wait_until_held(id);
     client.signal(SIGINT);
     CHECK(client.wait().status == 137);
     CHECK(sandbox.strangers().empty());
@@ -114,8 +112,7 @@ TEST_CASE("a shield ends with its process, however that ends") {
     const pid_t shield = std::stoi(up.wait_for_line());
     const Witness tree = sandbox.tree();
     CHECK(sandbox.run({"cancel", id, "--no-wait"}).status == 0);
-    wait_until("the cancelation to be held",
-               [&] { return !sandbox.show(id).at("shielded").at("until").is_null(); });
+    sandbox.wait_until_held(id);
     CHECK(tree.alive().size() == tree.size());
     Witness({shield}).signal(SIGKILL);
     CHECK(sandbox.run({"wait", id}).status == 143);
@@ -161,10 +158,8 @@ TEST_CASE("a timeout waits for a shield too") {
     Sandbox sandbox;
     // Long enough for a shield to be up before, also with a sanitizer on a busy machine.
     Section section(sandbox, "--for 1h", {"--timeout", "4s"});
-    wait_until("the timeout to be held", [&] {
-        const Json shown = sandbox.show(section.id);
-        return shown.at("status") == "cancelling" && !shown.at("shielded").at("until").is_null();
-    });
+    sandbox.wait_until_held(section.id);
+    CHECK(sandbox.show(section.id).at("status") == "cancelling");
     CHECK(section.tree.alive().size() == section.tree.size());
     section.go.go();
     CHECK(sandbox.run({"wait", section.id}).status == 124);
@@ -183,8 +178,7 @@ TEST_CASE("a shield needs no supervisor") {
     }
     SUBCASE("killed while one is held") {
         CHECK(sandbox.run({"cancel", section.id, "--no-wait"}).status == 0);
-        wait_until("the cancelation to be held",
-                   [&] { return !sandbox.show(section.id).at("shielded").at("until").is_null(); });
+        sandbox.wait_until_held(section.id);
         sandbox.kill_supervisor();
         const Json adopted = sandbox.show(section.id);
         CHECK(adopted.at("status") == "cancelling");
@@ -193,8 +187,7 @@ TEST_CASE("a shield needs no supervisor") {
     }
     SUBCASE("killed, and the section ends before the next one comes") {
         CHECK(sandbox.run({"cancel", section.id, "--no-wait"}).status == 0);
-        wait_until("the cancelation to be held",
-                   [&] { return !sandbox.show(section.id).at("shielded").at("until").is_null(); });
+        sandbox.wait_until_held(section.id);
         const Witness shim(sandbox.shims());
         sandbox.kill_supervisor();
         section.go.go();

@@ -36,6 +36,7 @@ public:
         return {copy_of(slots_), std::exchange(last_, std::move(pipe.read_end)), std::move(pipe.write_end)};
     }
 
+    bool close() { return close_slots(slots_.get()); }
     void offer_all() { offer_slots(slots_.get(), number_); }
 
 private:
@@ -134,6 +135,15 @@ TEST_CASE("the slot of one that was killed is found again, and no other is given
     line.offer_all();
     CHECK(takes(third));
     CHECK_FALSE(Holder(std::move(fourth)).has_one());
+}
+
+TEST_CASE("once they are closed nobody gets one") {
+    Line line(2);
+    const Holder first(line.line_up());
+    CHECK(first.has_one());
+    Slot second = line.line_up();
+    REQUIRE(line.close());
+    CHECK_FALSE(Holder(std::move(second)).has_one());
 }
 
 TEST_SUITE_END();
