@@ -84,6 +84,7 @@ int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& i
     if (!settings) return fail(settings.error());
     rlimit files{};
     if (::getrlimit(RLIMIT_NOFILE, &files) != 0) return fail(system_error("cannot ask for limits").error());
+    BatchSlots slots;  // Given up after the lifeline, which `requests` has.
     BatchRequests requests(globals, flags, files);
     // What is wrong with the flags is said before anything is read.
     if (const auto common = requests.common_for(first); !common) return fail(common.error());
@@ -119,7 +120,7 @@ int run_batch(const Globals& globals, const RunFlags& flags, const BatchInput& i
                               settings->batch.halt.when == Halt::When::never &&
                               settings->run.orphans != Orphans::wait && !commands.names_slot() &&
                               !Template({settings->run.name}).takes_slot();
-    BatchSlots slots = starts_ahead ? BatchSlots(jobs) : BatchSlots();
+    if (starts_ahead) slots = BatchSlots(jobs);
     requests.use_slots(slots.pipe());
     if (slots.ahead() > 0) give_way();
     Schedule schedule(jobs, slots.ahead(), settings->batch.halt);

@@ -74,11 +74,11 @@ bool Slot::take() noexcept {
     std::uint8_t number = 0;
     while (retry_eintr([&] { return ::read(slots_.get(), &number, sizeof number); }) == sizeof number) {
         if (!set_lock(slots_.get(), number, F_WRLCK)) continue;
+        number_ = number;
         if (are_closed(slots_.get())) {
-            slots_.reset();  // and the lock with it
+            give_back();  // Those behind will find the same, unless who has closed them is dead by then.
             return false;
         }
-        number_ = number;
         let_others_pass();
         return true;
     }

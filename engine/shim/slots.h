@@ -17,7 +17,7 @@
 //
 // Whoever has started the batch can close the slots, and does before it cancels the first operation: else an
 // operation of which it has not heard yet would begin with the slot of one that it has just ended. A lock of
-// its own says so, which is gone with it, as its lifeline is.
+// its own says so, which the kernel takes back when it is dead, as it closes its lifeline.
 #pragma once
 
 #include <poll.h>

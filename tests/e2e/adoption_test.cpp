@@ -369,6 +369,7 @@ TEST_CASE("a restart loses nothing of shims that another version of the program 
             operation.erase("duration");
         return operations;
     };
+    wait_until("all to be known to run", [&] { return sandbox.list({"--status", "pending"}).empty(); });
     const Json before = settled();
     REQUIRE(before.size() == 4);
 

@@ -242,6 +242,7 @@ TEST_CASE("nothing begins after an interrupt, not even what the client does not 
     client.signal(SIGCONT);
     CHECK(client.wait().status == 130);
     CHECK(steps.begun() == "1 ");
+    CHECK(sandbox.list({"--all"}).at(1).at("started_at").is_null());
 }
 
 TEST_CASE("those that wait are cancelled before those whose end would be their beginning") {

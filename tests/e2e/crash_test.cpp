@@ -127,7 +127,7 @@ TEST_CASE("an exit status is not lost while no supervisor is there") {
 
 TEST_CASE("a timeout is honoured while no supervisor is there") {
     Sandbox sandbox;
-    const Up operation = detached_tree(sandbox, "deaf", {"--timeout", "1500ms", "--grace", "200ms"});
+    const Up operation = detached_tree(sandbox, "deaf", {"--timeout", "4s", "--grace", "200ms"});
     sandbox.kill_supervisor();
     operation.tree.wait_until_gone();
     CHECK_FALSE(sandbox.supervisor().has_value());
@@ -151,6 +151,7 @@ TEST_CASE("a lifeline is honoured while no supervisor is there") {
     client.signal(SIGKILL);
     tree.wait_until_gone();
     CHECK_FALSE(sandbox.supervisor().has_value());
+    CHECK(sandbox.run({"wait", id}).status == 137);
     const Json record = sandbox.show(id);
     CHECK(record.at("status") == "cancelled");
     CHECK(record.at("cancel").at("reason") == "disconnect");

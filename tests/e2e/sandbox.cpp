@@ -362,9 +362,9 @@ bool Sandbox::keeps_history() {
 void Sandbox::kill_supervisor() {
     // Where several start at once, only one of them stays.
     const auto has_lock = [&](pid_t pid) {
-        pid_t holder = pid;
-        std::ifstream(runtime_directory() + "/lock") >> holder;
-        return pid == holder;
+        std::ifstream lock(runtime_directory() + "/lock");
+        pid_t holder = 0;
+        return !lock || (lock >> holder && pid == holder);
     };
     std::optional<pid_t> pid;
     wait_until("a supervisor", [&] { return (pid = supervisor()) && has_lock(*pid); });
