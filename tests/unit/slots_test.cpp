@@ -137,13 +137,17 @@ TEST_CASE("the slot of one that was killed is found again, and no other is given
     CHECK_FALSE(Holder(std::move(fourth)).has_one());
 }
 
-TEST_CASE("once they are closed nobody gets one") {
+TEST_CASE("once they are closed nobody gets one, and who was refused keeps nobody else from it") {
     Line line(2);
     const Holder first(line.line_up());
     CHECK(first.has_one());
     Slot second = line.line_up();
+    Slot third = line.line_up();
     REQUIRE(line.close());
-    CHECK_FALSE(Holder(std::move(second)).has_one());
+    const Holder refused(std::move(second));
+    CHECK_FALSE(refused.has_one());
+    // This process has closed a descriptor of the pipe by now, and so opened the slots again.
+    CHECK(Holder(std::move(third)).has_one());
 }
 
 TEST_SUITE_END();
