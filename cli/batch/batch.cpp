@@ -389,10 +389,7 @@ Result<> Batch::ask_again() {
     for (std::size_t index = 0; index < places_.size(); ++index) {
         Place& place = places_[index];
         if (!place.is_used) continue;
-        if (end_ && place.is_refused) {  // It has not begun, and need not any more.
-            give_up(index);
-            continue;
-        }
+        if (end_ && place.is_refused) continue;  // It has not begun, and is given up instead of cancelled.
         place.request = 0;
         place.asked_to_end = 0;
         place.is_refused = false;

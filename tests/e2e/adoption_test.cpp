@@ -165,7 +165,8 @@ TEST_CASE("what the history knows as ended does not run, although a shim that he
     CHECK(sandbox.run({"wait", id}).status == 0);
     sandbox.wait_until_recorded();
     sandbox.kill_supervisor();
-    wait_until("the shim to have written its record, if it does",
+    // It writes a record where it had not been let go yet.
+    wait_until("the shim to be gone",
                [&] { return sandbox.shims().empty() && sandbox.idle_shims().empty(); });
     for (const auto& entry : std::filesystem::directory_iterator(sandbox.runtime_directory() + "/ops"))
         std::filesystem::remove(entry.path());

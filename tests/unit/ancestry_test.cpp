@@ -2,7 +2,6 @@
 
 #include <doctest/doctest.h>
 #include <sys/prctl.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -18,10 +17,6 @@
 
 namespace cancelable {
 namespace {
-
-UniqueFd pin(pid_t pid) {
-    return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-}
 
 // A child of the test that stands in for a shim, and what `body` makes below it: processes that tell their
 // pids and stay. All end with the test.
@@ -79,7 +74,7 @@ auto line_of(int count) {
 }
 
 OperationId operation_of(Ancestry& ancestry, pid_t pid) {
-    const UniqueFd pidfd = pin(pid);
+    const UniqueFd pidfd = open_pidfd(pid);
     const auto found = ancestry.operation_of(pid, pidfd.get());
     REQUIRE(found);
     return *found;
@@ -128,7 +123,7 @@ TEST_CASE("a shim that is told by another start time is somebody else under its 
 TEST_CASE("of a process that is dead and reaped nobody says what it was part of") {
     const pid_t child = ::fork();
     if (child == 0) ::_exit(0);
-    const UniqueFd pidfd = pin(child);
+    const UniqueFd pidfd = open_pidfd(child);
     Ancestry ancestry;
     siginfo_t info{};
     REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0);
@@ -140,12 +135,12 @@ TEST_CASE("of a process that is dead and reaped nobody says what it was part of"
 }
 
 TEST_CASE("the kernel tells the parent of a process by its pidfd, where it can, until it is reaped") {
-    const UniqueFd self = pin(::getpid());
+    const UniqueFd self = open_pidfd(::getpid());
     const bool is_able = pidfd_parent(self.get()).has_value();
     if (is_able) CHECK(pidfd_parent(self.get()) == ::getppid());
     const pid_t child = ::fork();
     if (child == 0) ::_exit(0);
-    const UniqueFd pidfd = pin(child);
+    const UniqueFd pidfd = open_pidfd(child);
     siginfo_t info{};
     REQUIRE(::waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOWAIT) == 0);
     if (is_able) CHECK(pidfd_parent(pidfd.get()) == ::getpid());
@@ -198,7 +193,7 @@ TEST_CASE("a process that is younger than those above it that are known is where
 }
 
 bool is_reaped(const UniqueFd& pidfd) {
-    return ::syscall(SYS_pidfd_send_signal, pidfd.get(), 0, nullptr, 0) != 0;
+    return pidfd_send_signal(pidfd.get(), 0) != 0;
 }
 
 TEST_CASE("a parent that dies while the chain is read hides nobody") {
@@ -228,12 +223,12 @@ TEST_CASE("a parent that dies while the chain is read hides nobody") {
         append_children(shim.told(), 1, below);
         if (below.empty()) continue;
         const pid_t middle = below.front();
-        const UniqueFd middle_pidfd = pin(middle);
+        const UniqueFd middle_pidfd = open_pidfd(middle);
         below.clear();
         append_children(middle, 1, below);
         if (below.empty() || !middle_pidfd) continue;
         const pid_t pid = below.front();
-        const UniqueFd pidfd = pin(pid);
+        const UniqueFd pidfd = open_pidfd(pid);
         const auto stat = read_stat(pid);
         const auto middle_stat = read_stat(middle);
         const bool is_below = pidfd && stat && middle_stat && stat->parent == middle &&
